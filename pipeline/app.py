@@ -1,0 +1,391 @@
+"""What each command does, without its words."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
+from pipeline.errors import ConfigError, JobHeld, UsageError
+from pipeline.intake import take_in
+from pipeline.limits import Halted
+from pipeline.model import Answer, Judgement, Lead, Policy, Question, Questions, Stop, Stopped
+from pipeline.observe.summary import JobReport, Report
+from pipeline.planner import REFUSED_FRESH
+from pipeline.protocol import iso
+from pipeline.quota import DAY
+from pipeline.session import Parts, Session, account_of, fetching, limits_of, session, state_path
+from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
+from pipeline.sources import open_source
+from pipeline.store import Store
+from pipeline.store.ledger import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeline.settings import Settings
+    from pipeline.store.jobs import Job, Work
+    from pipeline.store.locks import Lock
+
+# --- enrich and resume --------------------------------------------------------------------------------
+
+
+async def enrich(parts: Parts, leads: str, out: str) -> Report:
+    """Take a list in and work on it: use case 1. The same call again goes on where it stopped."""
+    settings = parts.settings
+    name, output = _names(settings, out)
+    settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
+    key = _key_if_needed(settings)
+    source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
+    async with session(parts) as opened:
+        job = await _job(opened, name, output)
+        with _held(opened, job):
+            await take_in(opened, job, source)
+            return await _work_on(opened, [opened.store.jobs.find(name) or job], key)
+
+
+async def resume(parts: Parts, names: Iterable[str]) -> Report:
+    """Go on with unfinished jobs in one run on one budget."""
+    key = _key_if_needed(parts.settings)
+    async with session(parts) as opened:
+        locks: list[Lock] = []
+        try:
+            jobs = _unfinished(opened, [_job_name(name) for name in names], locks)
+            return await _work_on(opened, jobs, key)
+        finally:
+            for lock in locks:
+                lock.release()
+
+
+def _names(settings: Settings, out: str) -> tuple[str, str]:
+    """The job's name and its output: the resolved path, unless --job names it."""
+    if out == "-":
+        if settings.job is None:
+            raise UsageError("Results on standard output have no path to be known by.", "Add --job NAME.")
+        return settings.job, "-"
+    path = str(Path(out).expanduser().resolve())
+    return settings.job or path, path
+
+
+def _job_name(name: str) -> str:
+    return str(Path(name).expanduser().resolve()) if "/" in name or Path(name).exists() else name
+
+
+def _key_if_needed(settings: Settings) -> str:
+    return "" if settings.max_requests == 0 and settings.api_key is None else settings.key()
+
+
+async def _job(opened: Session, name: str, output: str) -> Job:
+    """Find the job or begin it; what is asked stays as it was unless --new-policy."""
+    settings, jobs = opened.parts.settings, opened.store.jobs
+    policy = settings.policy
+    job = jobs.find(name)
+    if job is None and output != name and (other := jobs.find(output)) is not None:
+        job = other
+    if job is None:
+        if output != "-":
+            JsonlOutput(Path(output), opened.store.path).refuse_foreign()
+        return await jobs.create(
+            name,
+            output,
+            priority=0,
+            questions=orjson.dumps([policy.questions.model_dump(mode="json")]).decode(),
+            judgement=policy.judgement.model_dump_json(),
+            now=opened.parts.now(),
+        )
+    await _keep_questions(opened, job, policy.questions)
+    await jobs.update(job.id, judgement=policy.judgement.model_dump_json())
+    return jobs.find(job.name) or job
+
+
+async def _keep_questions(opened: Session, job: Job, wanted: Questions) -> None:
+    """Refuse changed questions (another body is another bill) unless the user says --new-policy."""
+    history = orjson.loads(job.questions)
+    frozen = Questions(**history[0])
+    if frozen == wanted:
+        return
+    changed = [
+        f"{name} {_shown(getattr(frozen, name))} -> {_shown(getattr(wanted, name))}"
+        for name in Questions.model_fields
+        if getattr(frozen, name) != getattr(wanted, name)
+    ]
+    if not opened.parts.settings.new_policy:
+        again = opened.store.jobs.answered_companies(job.id)
+        raise ConfigError(
+            f"This job asks other questions than this command: {'; '.join(changed)}.",
+            f"Run it as before, or add --new-policy for its {opened.store.jobs.counts(job.id).pending:,} unfinished "
+            f"rows, which asks {again:,} answered searches again.",
+        )
+    history = [wanted.model_dump(mode="json"), *history]
+    await opened.store.jobs.update(job.id, questions=orjson.dumps(history).decode())
+    await opened.store.jobs.search_again(job.id)
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+
+
+class _held:  # noqa: N801 - reads as the `with` statement it serves
+    """Hold a job's lock; raises JobHeld naming who has it."""
+
+    def __init__(self, opened: Session, job: Job) -> None:
+        self._lock = opened.store.locks.job(job.id)
+        self._name = job.name
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire():
+            raise _held_by(self._lock, self._name)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _held_by(lock: Lock, name: str) -> JobHeld:
+    holder = lock.holder()
+    return JobHeld(
+        f"Another run is working on {name} (process {holder.pid}, since {holder.since}).",
+        "Wait for it, or stop that process; its work is kept.",
+    )
+
+
+def _unfinished(opened: Session, names: list[str], locks: list[Lock]) -> list[Job]:
+    """Jobs to go on with, each with its lock taken; one that another run holds is left to it."""
+    jobs = opened.store.jobs
+    known = {job.name: job for job in jobs.all()}
+    if missing := [name for name in names if name not in known]:
+        listed = ", ".join(known) or "none"
+        raise UsageError(f"There is no job {missing[0]}.", f"Jobs of this account: {listed}.")
+    chosen = [known[name] for name in names] or [job for job in known.values() if jobs.counts(job.id).pending]
+    held = []
+    for job in chosen:
+        lock = opened.store.locks.job(job.id)
+        if lock.acquire():
+            locks.append(lock)
+            held.append(job)
+        elif names or len(chosen) == 1:
+            raise _held_by(lock, job.name)
+        else:
+            opened.parts.say(f"{_held_by(lock, job.name).what} It is left to it.")
+    return held
+
+
+# --- working ------------------------------------------------------------------------------------------
+
+
+async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
+    runs: list[JobRun] = []
+    try:
+        for job in jobs:
+            run = await _open_run(opened, job)
+            runs.append(run)
+        await _until_done(opened, runs, key)
+    finally:
+        for run in runs:
+            run.output.close()
+    return await _report(opened, runs)
+
+
+async def _open_run(opened: Session, job: Job) -> JobRun:
+    """Make the job's output fit the state, then it can go on."""
+    settings, jobs = opened.parts.settings, opened.store.jobs
+    policies = _policies(settings, job)
+    output = (
+        StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
+    )
+    run = JobRun(job, policies[0], job.source.get("columns", {}), output)
+
+    def answers(lead: Lead, work: Work) -> dict[bytes, Answer]:
+        """Answers to the questions of today, or to those the row was asked under."""
+        found = (opened.answers(lead, work, policy) for policy in policies)
+        return next(filter(None, found), {})
+
+    if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
+        await rewrite(run, output, jobs, answers)
+    await write_late_copies(run, jobs, answers)
+    return run
+
+
+def _policies(settings: Settings, job: Job) -> list[Policy]:
+    """The job's questions, newest first, with the judgement of today (what the user says outranks the job's)."""
+    stored = Judgement(**orjson.loads(job.judgement)).model_dump()
+    wanted = settings.policy.judgement
+    said = {name: getattr(wanted, name) for name in Judgement.model_fields if _was_set(settings, name)}
+    judgement = Judgement(**{**stored, **said})
+    return [Policy(questions=Questions(**asked), judgement=judgement) for asked in orjson.loads(job.questions)]
+
+
+def _was_set(settings: Settings, judgement_field: str) -> bool:
+    return judgement_field.removesuffix("_hours") in settings.model_fields_set
+
+
+async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
+    """Work until nothing is left that may be asked now; with --wait, until nothing is left."""
+    if not any(_something_ready(opened, run) for run in runs):
+        return
+    opened.parts.begin(sum(opened.store.jobs.counts(run.job.id).pending for run in runs), opened.usage().used)
+    async with fetching(opened, key) as fetcher:
+        await opened.store.jobs.begin_run(opened.parts.owner, opened.started_at)
+        engine = Engine(
+            opened.store.jobs,
+            fetcher,
+            opened.budget,
+            opened.tell,
+            workers=opened.budget.limits.concurrency,
+            offload=opened.parts.offload,
+        )
+        with suppress(asyncio.CancelledError):
+            await engine.run(runs)
+            while (due := _next_due(opened, runs)) is not None:
+                await asyncio.sleep(max(0.0, due - opened.budget.clock()))
+                await engine.run(runs)
+        stopped = opened.budget.stopped
+        await opened.store.jobs.end_run(
+            opened.parts.owner,
+            stopped.why if stopped else Stop.DONE,
+            opened.budget.spent.requests,
+            opened.budget.clock(),
+        )
+
+
+def _something_ready(opened: Session, run: JobRun) -> bool:
+    due = opened.store.jobs.next_due(run.job.id)
+    return bool(opened.store.jobs.ready(run.job.id, 1)) or (due is not None and due <= opened.budget.clock())
+
+
+def _next_due(opened: Session, runs: list[JobRun]) -> float | None:
+    """With --wait: when the next deferred lead may be asked; else nothing is waited for."""
+    if not opened.parts.settings.wait or opened.budget.stopped is not None:
+        return None
+    dues = [opened.store.jobs.next_due(run.job.id) for run in runs]
+    return min((due for due in dues if due is not None), default=None)
+
+
+async def _report(opened: Session, runs: list[JobRun]) -> Report:
+    budget, jobs = opened.budget, opened.store.jobs
+    reports = [
+        JobReport(
+            name=run.job.name,
+            output=run.job.output,
+            counts=jobs.counts(run.job.id),
+            rows=run.job.rows,
+            finished_now=opened.tallies.finished[run.job.id],
+        )
+        for run in runs
+    ]
+    pending = sum(report.counts.pending for report in reports)
+    usage = opened.usage()
+    return Report(
+        jobs=reports,
+        stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(pending)),
+        requests=budget.spent.by_endpoint,
+        outcomes={outcome.value: n for outcome, n in budget.spent.outcomes.items()},
+        saved=opened.tallies.saved,
+        credits_watched=usage.credits is not None,
+        usage=usage,
+        quota=budget.limits.quota,
+        reserve_credits=budget.limits.reserve_credits,
+        state=opened.store.path,
+        started_at=opened.started_at,
+        ended_at=budget.clock(),
+        finish_days=_days(pending, opened, reports),
+    )
+
+
+def _done_sentence(pending: int) -> str:
+    if pending:
+        return f"Done for now: {pending:,} rows wait for a later window, because their question was not settled."
+    return "Done: every row is finished."
+
+
+def _days(pending: int, opened: Session, reports: list[JobReport]) -> int | None:
+    """Days the pending rows will take at the rate of requests a finished row has needed so far."""
+    if not pending:
+        return 0
+    finished = sum(report.finished_now for report in reports)
+    requests = opened.budget.spent.requests
+    a_row = requests / finished if finished and requests else None
+    if a_row is None:
+        return None
+    daily = max(1, opened.budget.limits.quota - opened.budget.limits.reserve_requests)
+    return -(-round(pending * a_row) // daily)
+
+
+# --- questions without a list -------------------------------------------------------------------------
+
+
+async def ask(
+    parts: Parts, questions: list[Question], *, fresh: bool = False
+) -> tuple[list[Answer | None], str | None]:
+    """Answer single questions on the shared ledger; None where the run halted before, with the reason.
+
+    `fresh` asks even if the journal has an answer.
+    """
+    key = parts.settings.key()
+    async with session(parts) as opened, fetching(opened, key) as fetcher:
+        taken_in = parts.now() + (REFUSED_FRESH + DAY if fresh else 0)
+
+        async def one(question: Question) -> Answer | None:
+            try:
+                return await fetcher.fetch(question, taken_in, parts.settings.policy)
+            except Halted:
+                return None
+
+        answers = list(await asyncio.gather(*(one(question) for question in questions)))
+        stopped = opened.budget.stopped
+        return answers, stopped.sentence if stopped else None
+
+
+# --- looking ------------------------------------------------------------------------------------------
+
+
+def overview(settings: Settings) -> dict[str, Any]:
+    """What `status` shows (schema_version 1); changes and spends nothing."""
+    limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
+    path = state_path(settings)
+    told: dict[str, Any] = {
+        "schema_version": 1,
+        "account": account_of(settings),
+        "state": str(path),
+        "jobs": [],
+    }
+    usage = Usage(0, 0, None, None, None, None)
+    if path.exists():
+        with Store.open(path, account_of(settings), inline=True) as store:
+            usage = store.ledger.usage(limits.window, limits.quota, time.time())
+            told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
+    used = usage.used + usage.under_way
+    shut = usage.shut_until if usage.shut_until and usage.shut_until > time.time() else None
+    opens = max(filter(None, (usage.opens, shut)), default=None)
+    return told | {
+        "quota": {
+            "requests": limits.quota,
+            "used": used,
+            "left": max(0, limits.quota - used),
+            "next_request_at": iso(opens) if opens else None,
+        },
+        "credits": {
+            "left": usage.credits,
+            "read_at": iso(usage.credits_at) if usage.credits_at else None,
+            "reserve": limits.reserve_credits,
+        },
+    }
+
+
+def _job_overview(store: Store, job: Job) -> dict[str, Any]:
+    counts = store.jobs.counts(job.id)
+    lock = store.locks.job(job.id)
+    holder = lock.holder() if lock.held_elsewhere() else None
+    return {
+        "job": job.name,
+        "output": job.output,
+        "leads": counts.leads,
+        "duplicates": counts.duplicates,
+        "deferred": counts.deferred,
+        **{status.value: n for status, n in counts.by_status.items()},
+        "held_by": {"pid": holder.pid, "since": holder.since} if holder else None,
+    }

@@ -1,0 +1,440 @@
+"""Who stops the run: every request needs a permit, and only Budget makes permits.
+
+A permit is given when the circuit is closed (or this is its probe), no pause was asked for, the run's own
+limits leave room, and the ledger grants a slot of the window and the credits. What cannot be had soon ends
+the run: `Halted` carries the reason, the rows stay pending.
+
+The first request of a run goes alone, to compare clocks; so do the first searches, to read the credits and
+learn the price. After that permits flow beside each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiolimiter import AsyncLimiter
+
+from pipeline.circuit import Circuit, State
+from pipeline.credit import Prices
+from pipeline.events import (
+    CircuitChanged,
+    ClockDiffers,
+    CreditsRead,
+    Event,
+    RequestSettled,
+    RunStopped,
+    Waiting,
+)
+from pipeline.lanes import Lanes
+from pipeline.limits import Halted, Limits, Spent
+from pipeline.model import (
+    JOURNALED,
+    Endpoint,
+    NoReply,
+    Outcome,
+    Permit,
+    Question,
+    SearchReply,
+    Stop,
+    Stopped,
+)
+from pipeline.protocol import RawReply, Verdict, server_time
+from pipeline.quota import GUARD
+from pipeline.store.ledger import (
+    Answered,
+    Claimed,
+    Granted,
+    NoCredits,
+    NoSlot,
+    Reservation,
+    Settled,
+    Settlement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.store.ledger import Decision, Ledger
+
+PAUSES: Final = 3
+"""Times a run slows down for a 429 before it takes the next one for the end of the quota."""
+
+SPARE_REFUSALS: Final = 5
+"""Refusals in a row, beyond what may be under way, that mean the contract is broken."""
+
+ELSEWHERE: Final = 0.25
+"""Seconds between looks at what another process has under way."""
+
+WELL: Final = frozenset({Outcome.FOUND, Outcome.NOT_FOUND})
+ILL: Final = frozenset({Outcome.AMBIGUOUS, Outcome.NOT_SENT, Outcome.UNEXPECTED})
+REFUSAL: Final = frozenset({Outcome.REFUSED, Outcome.SAID_NO})
+
+
+class Budget:
+    """Gives permits, takes their settlements, and halts the run.
+
+    `now` is the machine's clock; `clock()` is the same, corrected by the server's where they differ by more
+    than five minutes.
+    """
+
+    def __init__(
+        self, ledger: Ledger, limits: Limits, now: Callable[[], float], tell: Callable[[Event], None]
+    ) -> None:
+        self.limits = limits
+        self.spent = Spent()
+        self.stopped: Stopped | None = None
+        self.credits: int | None = None
+        self.offset = 0.0
+        self._ledger = ledger
+        self._now = now
+        self._tell = tell
+        self._prices = Prices(limits.ceilings)
+        self._circuit = Circuit()
+        self._limiter = _limiter(limits)
+        self._lanes = Lanes()
+        self._stopping = asyncio.Event()
+        self._in_flight = 0
+        self._held = 0
+        self._clock_compared = False
+        self._last_lone: tuple[int, int] | None = None
+        self._pauses = 0
+        self._resume_at = 0.0
+        self._waits_end: float | None = None
+        self._refusals: set[bytes] = set()
+        self._refused_since = 0.0
+
+    def clock(self) -> float:
+        """Unix seconds by the server's clock where ours is far off, else by ours."""
+        return self._now() + self.offset
+
+    def stop(self, why: Stop, sentence: str, next_at: float | None = None) -> None:
+        """Give no more permits. What is under way is still settled; the first reason stands."""
+        if self.stopped is None:
+            self.stopped = Stopped(why, sentence, next_at)
+            self._stopping.set()
+            self._tell(RunStopped(why, sentence))
+            self._lanes.wake()
+
+    @property
+    def well(self) -> bool:
+        """Whether the API answers: a question that fails meanwhile fails by itself."""
+        return self._circuit.state is State.CLOSED
+
+    # --- permits ---
+
+    async def permit(self, question: Question, newer_than: float) -> Permit | None:
+        """Reserve a request. None: another run is asking or has just asked the same; look again.
+
+        Raises Halted when the run is over.
+        """
+        lone = await self._lanes.enter(lambda: self._must_go_alone(question))
+        try:
+            permit = await self._reserve(question, newer_than, lone=lone)
+        except BaseException:
+            await self._lanes.leave(lone=lone)
+            raise
+        if permit is None:
+            await self._lanes.leave(lone=lone)
+        return permit
+
+    async def _reserve(self, question: Question, newer_than: float, *, lone: bool) -> Permit | None:
+        while True:
+            await self._until_clear(question)
+            probe = self._circuit.start_probe()
+            ceiling = self._prices.reserve(question)
+            self._hold(ceiling, 1)
+            decision = await self._ledger.reserve(self._wish(question, ceiling, newer_than))
+            if isinstance(decision, Granted):
+                self.spent.by_endpoint[question.endpoint] += 1
+                return Permit(decision.attempt, question, self.clock(), ceiling, lone, probe)
+            self._hold(ceiling, -1)
+            if probe:
+                self._circuit.drop_probe()
+            if not await self._refused(decision):
+                return None
+
+    def _hold(self, ceiling: int, sign: int) -> None:
+        self._in_flight += sign
+        self._held += sign * ceiling
+        self.spent.requests += sign
+
+    def _wish(self, question: Question, ceiling: int, newer_than: float) -> Reservation:
+        limits = self.limits
+        return Reservation(
+            question=question,
+            now=self.clock(),
+            window=limits.window,
+            quota=max(0, limits.quota - limits.reserve_requests),
+            ceiling=ceiling,
+            reserve_credits=limits.reserve_credits,
+            newer_than=newer_than,
+            beyond_reserve=limits.beyond_reserve,
+        )
+
+    async def _refused(self, decision: Decision) -> bool:
+        """Wait for what may come soon and say whether to try again; halt on what will not."""
+        match decision:
+            case NoSlot():
+                await self._until_slot(decision)
+            case NoCredits(under_way=0):
+                self._stop_at_reserve(decision)
+            case NoCredits():
+                await self._lanes.until_change(ELSEWHERE)
+            case Claimed():
+                await self._sleep(ELSEWHERE)
+                return False
+            case Answered():
+                return False
+        return True
+
+    def _must_go_alone(self, question: Question) -> bool:
+        if self.stopped is not None:
+            return False
+        if not self._clock_compared:
+            return True
+        return question.endpoint is Endpoint.SEARCH and self._prices.learning()
+
+    # --- waiting ---
+
+    async def _until_clear(self, question: Question) -> None:
+        """Return when nothing on our side speaks against sending; raise Halted when the run is over."""
+        while True:
+            while (wait := self._obstacle(question)) is not None:
+                await self._lanes.until_change(wait)
+            if self._limiter is None:
+                return
+            await self._limiter.acquire()
+            if self._obstacle(question) is None:
+                return
+
+    def _obstacle(self, question: Question) -> float | None:
+        """Seconds after which to look again, or sooner if something settles; None if the way is clear."""
+        self._check_own_limits(question)
+        if self.stopped is not None:
+            raise Halted(self.stopped)
+        now = self.clock()
+        if self._limits_reached(question) or self._contract_in_doubt():
+            return ELSEWHERE
+        if self._resume_at > now:
+            return self._resume_at - now
+        wait = self._circuit.wait(now)
+        return ELSEWHERE if wait is None else wait or None
+
+    def _check_own_limits(self, question: Question) -> None:
+        why = self._limits_reached(question)
+        if self._in_flight or why is None:
+            return
+        limits = self.limits
+        if why is Stop.MAX_REQUESTS:
+            self.stop(why, f"Paused: the {limits.max_requests:,} requests of --max-requests are used.")
+        else:
+            self.stop(why, f"Paused: the next call could pass the {limits.max_credits:,} credits of --max-credits.")
+
+    def _limits_reached(self, question: Question) -> Stop | None:
+        limits, spent = self.limits, self.spent
+        if limits.max_requests is not None and spent.requests >= limits.max_requests:
+            return Stop.MAX_REQUESTS
+        if limits.max_credits is None:
+            return None
+        most = spent.credits + self._held + self._prices.reserve(question)
+        return Stop.MAX_CREDITS if most > limits.max_credits else None
+
+    def _contract_in_doubt(self) -> bool:
+        """Whether the requests under way, if refused too, would already prove the contract broken."""
+        most = len(self._refusals) + self._in_flight
+        return bool(self._refusals) and self._in_flight > 0 and most >= self.limits.concurrency + SPARE_REFUSALS
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but not through the end of the run."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _until_slot(self, full: NoSlot) -> None:
+        now = self.clock()
+        if self._waits_end is None:
+            self._waits_end = now + self.limits.wait_up_to
+        if full.opens > self._waits_end:
+            self._stop_for_quota(full)
+            return
+        self._tell(Waiting("quota", full.opens))
+        await self._sleep(max(0.0, full.opens - now) + 0.001)
+
+    def _stop_for_quota(self, full: NoSlot) -> None:
+        if full.shut:
+            sentence = "Paused: the server said that the day's requests are used up."
+        else:
+            quota = self.limits.quota - self.limits.reserve_requests
+            sentence = f"Paused: the {quota:,} requests of this window are used."
+        self.stop(Stop.QUOTA, sentence, full.opens)
+
+    def _stop_at_reserve(self, short: NoCredits) -> None:
+        self.stop(
+            Stop.CREDITS,
+            f"Stopped: {short.credits:,} credits are left by our count and {self.limits.reserve_credits:,} are kept "
+            "in reserve. Nothing is sent until `leadcontact doctor --probe` reads more, or until the day set as "
+            "credits_renew_day.",
+        )
+
+    # --- settlements ---
+
+    async def settle(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
+        """Note what a permit came to: first durably, with its answer; then draw the consequences."""
+        now = self.clock()
+        if raw is not None:
+            now = self._compare_clocks(raw, now)
+        reply = verdict.reply
+        contacts = len(reply.contacts) if isinstance(reply, SearchReply) else None
+        sent = verdict.outcome is not Outcome.NOT_SENT
+        cost = self._prices.settle(permit.question, contacts) if sent else 0
+        keeps = raw is not None and verdict.outcome in JOURNALED
+        settled = await self._ledger.settle(
+            Settlement(
+                attempt=permit.attempt,
+                question=permit.question,
+                outcome=verdict.outcome,
+                now=now,
+                cost=cost,
+                status=raw.status if raw else 0,
+                body=raw.body if raw and keeps else None,
+                reading=reply.credits_remaining if isinstance(reply, SearchReply) else None,
+                lone=permit.lone and permit.question.endpoint is Endpoint.SEARCH,
+                since=self._last_lone[0] if self._last_lone else 0,
+            )
+        )
+        self._count(permit, verdict, cost)
+        self._read_credits(permit, verdict, settled)
+        await self._consequences(permit, verdict, raw)
+        await self._lanes.leave(lone=permit.lone)
+
+    def _compare_clocks(self, raw: RawReply, now: float) -> float:
+        server = None if self._clock_compared else server_time(raw)
+        if server is not None and abs(server - now) > GUARD:
+            self.offset = server - self._now()
+            self._tell(ClockDiffers(self.offset))
+        return self.clock()
+
+    def _count(self, permit: Permit, verdict: Verdict, cost: int) -> None:
+        self._held -= permit.ceiling
+        self._in_flight -= 1
+        self.spent.credits += cost
+        self.spent.outcomes[verdict.outcome] = self.spent.outcomes.get(verdict.outcome, 0) + 1
+        if verdict.outcome is Outcome.NOT_SENT:
+            self.spent.requests -= 1
+            self.spent.by_endpoint[permit.question.endpoint] -= 1
+        else:
+            self._clock_compared = True
+        reason = verdict.reply.reason if isinstance(verdict.reply, NoReply) and not verdict.retry_after else ""
+        self._tell(
+            RequestSettled(
+                permit.question.endpoint,
+                permit.question.key.hex(),
+                verdict.outcome,
+                reason if reason.startswith("HTTP ") else "",
+            )
+        )
+
+    def _read_credits(self, permit: Permit, verdict: Verdict, settled: Settled) -> None:
+        self.credits = settled.credits
+        if settled.surprise:
+            self._prices.forget()
+        reply = verdict.reply
+        if not isinstance(reply, SearchReply):
+            return
+        if permit.lone and self._prices.learning():
+            gone = None
+            if settled.adjacent and self._last_lone and settled.credits is not None:
+                gone = self._last_lone[1] - settled.credits
+            self._prices.observe(gone, len(reply.contacts))
+        self._last_lone = (permit.attempt, settled.credits) if settled.alone and settled.credits is not None else None
+        if reply.credits_remaining is not None:
+            self._tell(CreditsRead(reply.credits_remaining, settled.alone))
+
+    async def _consequences(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
+        outcome = verdict.outcome
+        self._health(permit, outcome)
+        await self._contract(permit, outcome)
+        match outcome:
+            case Outcome.SLOW_DOWN if self._pauses < PAUSES:
+                self._pause(verdict.retry_after or 0.0)
+            case Outcome.SLOW_DOWN | Outcome.NO_QUOTA:
+                await self._shut(Stop.QUOTA, "the server said that the day's requests are used up", verdict)
+            case Outcome.NO_CREDITS:
+                await self._shut(Stop.CREDITS, "the server said that the credits are used up (HTTP 402)", verdict)
+            case Outcome.DENIED:
+                self.stop(
+                    Stop.DENIED,
+                    f"Stopped: the server does not accept the API key (HTTP {raw.status if raw else 401}). "
+                    "Check LEADCONTACT_API_KEY in Settings > API Access of your account.",
+                )
+            case Outcome.REDIRECT:
+                self.stop(Stop.REDIRECT, _redirected(raw))
+
+    def _pause(self, seconds: float) -> None:
+        now = self.clock()
+        if now >= self._resume_at:
+            self._pauses += 1
+        self._resume_at = max(self._resume_at, now + seconds)
+        self._tell(Waiting("slow_down", self._resume_at))
+
+    async def _shut(self, why: Stop, said: str, verdict: Verdict) -> None:
+        opens = None if verdict.retry_after is None else self.clock() + verdict.retry_after
+        if opens is not None:
+            await self._ledger.shut(opens)
+        if why is Stop.QUOTA and opens is not None:
+            return  # the next reservation is told so, and waits if that is soon enough
+        verb = "Paused" if why is Stop.QUOTA else "Stopped"
+        self.stop(why, f"{verb}: {said}. The next run starts with a single request.", opens)
+
+    def _health(self, permit: Permit, outcome: Outcome) -> None:
+        before = self._circuit.state
+        if outcome in ILL:
+            self._circuit.failed(self.clock(), probe=permit.probe)
+        elif outcome is not Outcome.LOST:
+            self._circuit.succeeded()
+        if self._circuit.state is not before:
+            self._tell(CircuitChanged(self._circuit.state))
+        if self._circuit.state is State.BROKEN:
+            self.stop(
+                Stop.OUTAGE,
+                "Stopped: the API does not answer properly, and three probes did not change that. All rows are kept; "
+                "run the same command again later.",
+            )
+
+    async def _contract(self, permit: Permit, outcome: Outcome) -> None:
+        """Refusals one after another without a success are our contract's fault, not the leads'."""
+        if outcome in WELL:
+            self._refusals.clear()
+        elif outcome in REFUSAL:
+            if not self._refusals:
+                self._refused_since = permit.reserved_at
+            self._refusals.add(permit.question.key)
+            if len(self._refusals) >= self.limits.concurrency + SPARE_REFUSALS:
+                self.stop(
+                    Stop.CONTRACT,
+                    f"Stopped: the API refused {len(self._refusals)} different questions in a row. It has probably "
+                    "changed; nothing was concluded about the rows. Compare with the API's documentation.",
+                )
+        if self.stopped is not None and self.stopped.why is Stop.CONTRACT:
+            await self._ledger.forget_answers(self._refusals, self._refused_since)
+
+
+def _limiter(limits: Limits) -> AsyncLimiter | None:
+    """Space requests evenly: aiolimiter's bucket of one never bursts; how many go in all is the ledger's word."""
+    gaps = [1 / limits.max_per_second] if limits.max_per_second else []
+    if limits.spread:
+        gaps.append(86_400 / limits.quota)
+    return AsyncLimiter(1, max(gaps)) if gaps else None
+
+
+def _redirected(raw: RawReply | None) -> str:
+    from yarl import URL  # noqa: PLC0415 - only for this message
+
+    host = URL(raw.location).host if raw and raw.location else None
+    return (
+        f"Stopped: the base URL redirects to {host or 'another place'}. Nothing was sent there. Set base_url to the "
+        "API's real address."
+    )

@@ -1,0 +1,47 @@
+"""The `leadcontact` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pipeline import __version__
+from pipeline.cli.doctor import doctor
+from pipeline.cli.enrich import enrich, resume
+from pipeline.cli.sandbox import sandbox
+from pipeline.cli.status import status
+from pipeline.cli.verify import verify
+
+USAGE = 64
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="The README tells the rest: exit codes, configuration, the shape of a line.",
+)
+@click.version_option(__version__, prog_name="leadcontact")
+def cli() -> None:
+    """Enrich lead lists through the LeadContact API, night after night, never over the quota.
+
+    \b
+    leadcontact enrich data/leads.csv --sandbox -o out.jsonl     try it, without a key
+    leadcontact enrich leads.csv -o leads.jsonl --plan starter   a list becomes enriched JSONL
+    leadcontact status                                           what is used, what is left
+    """
+
+
+for command in (enrich, resume, verify, status, doctor, sandbox):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; a usage error exits with 64, like every sysexits tool."""
+    try:
+        code = cli(prog_name="leadcontact", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = USAGE
+    except click.exceptions.Abort:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,122 @@
+"""`leadcontact enrich` and `leadcontact resume`: a list becomes enriched JSONL, night after night."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, common
+from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pipeline.observe.summary import Report
+    from pipeline.session import Parts
+
+
+@click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
+@click.argument("leads")
+@click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
+@common(INPUT, CONFIG, POLICY, PACE, LIMITS, REPORTING)
+def enrich(leads: str, out: str, **options: Any) -> int:
+    """Enrich LEADS into OUT.jsonl: one line a row.
+
+    The same command again goes on where it stopped; nothing is asked twice.
+
+    \b
+    leadcontact enrich leads.csv -o leads.jsonl --plan starter
+    leadcontact enrich export.csv -o leads.jsonl --column company="Account Name"
+    leadcontact enrich new.csv -o leads.jsonl --max-requests 0 && leadcontact resume --wait-up-to 2h
+    """
+
+    async def work(made: Parts) -> Report:
+        from pipeline import app
+
+        return await app.enrich(made, leads, out)
+
+    return guarded(lambda: _finish(*spend(options, work, quiet_stdout=out == "-")))
+
+
+@click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
+@click.argument("jobs", nargs=-1)
+@common(CONFIG, POLICY, PACE, LIMITS, REPORTING)
+def resume(jobs: tuple[str, ...], **options: Any) -> int:
+    """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
+
+    \b
+    leadcontact resume
+    leadcontact resume leads.jsonl --wait-up-to 2h
+    """
+
+    async def work(made: Parts) -> Report:
+        from pipeline import app
+
+        return await app.resume(made, jobs)
+
+    return guarded(lambda: _finish(*spend(options, work)))
+
+
+def _finish(report: Report, context: Context) -> int:
+    return exit_code(report, context.settings)
+
+
+def spend(
+    options: dict[str, Any], work: Callable[[Parts], Awaitable[Report]], *, quiet_stdout: bool = False
+) -> tuple[Report, Context]:
+    """Run something that spends, show it while it goes, and close with the summary."""
+    context = prepare(options)
+    _say_plan(context)
+    report = run(lambda: _shown(context, work))
+    _close(context, report, quiet_stdout=quiet_stdout)
+    return report, context
+
+
+async def _shown(context: Context, work: Callable[[Parts], Awaitable[Report]]) -> Report:
+    from pipeline.observe.progress import ProgressBar
+
+    wanted = not context.settings.quiet and context.settings.log_format == "text"
+    with ProgressBar(wanted=wanted, quota=context.settings.quota) as bar:
+        async with parts(context) as made:
+            tell = made.tell
+
+            def both(event: Any) -> None:
+                tell(event)
+                bar.event(event)
+
+            made.tell = both
+            made.begin = bar.begin
+            return await work(made)
+
+
+def _say_plan(context: Context) -> None:
+    settings = context.settings
+    if "plan" not in settings.model_fields_set and settings.daily_quota is None:
+        context.log.say("Plan free (none was set): 25 requests a day. Say yours with --plan.")
+    else:
+        context.log.say(f"Plan {settings.plan}: {settings.quota:,} requests a day.")
+
+
+def _close(context: Context, report: Report, *, quiet_stdout: bool) -> None:
+    import orjson
+
+    from pipeline.errors import StateError
+    from pipeline.observe.summary import as_json, as_text
+
+    told = orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2).decode()
+    if context.settings.summary is not None:
+        try:
+            Path(context.settings.summary).write_text(told + "\n", "utf-8")
+        except OSError as error:
+            raise StateError(
+                f"The summary {context.settings.summary} cannot be written ({error.strerror}).",
+                "Check --summary.",
+            ) from error
+    if context.as_json and not quiet_stdout:
+        click.echo(told)
+    elif context.settings.log_format == "text":
+        context.log.say(as_text(report))
+    else:
+        context.log.summary(as_json(report))

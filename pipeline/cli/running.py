@@ -1,0 +1,146 @@
+"""What all commands share: settings, log, event loop, the sandbox, and errors as one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.errors import InternalError, PipelineError
+from pipeline.model import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from pipeline.observe.log import Log
+    from pipeline.observe.summary import Report
+    from pipeline.session import Parts
+    from pipeline.settings import Settings
+
+T = TypeVar("T")
+
+PAUSED = 0
+EXITS = {
+    Stop.DONE: 0,
+    Stop.QUOTA: PAUSED,
+    Stop.MAX_REQUESTS: PAUSED,
+    Stop.MAX_CREDITS: PAUSED,
+    Stop.STOP_AT: PAUSED,
+    Stop.CREDITS: 75,
+    Stop.OUTAGE: 75,
+    Stop.CONTRACT: 75,
+    Stop.DENIED: 77,
+    Stop.REDIRECT: 78,
+    Stop.INTERRUPTED: 130,
+    Stop.TERMINATED: 143,
+}
+"""How each end of a run exits (README, "Exit codes")."""
+
+WORK_LEFT = 75
+SANDBOX_KEY = "lc_test_sandbox"
+
+
+@dataclass(slots=True)
+class Context:
+    """The settings and the log of one command."""
+
+    settings: Settings
+    log: Log
+    as_json: bool
+
+
+def prepare(options: dict[str, Any]) -> Context:
+    """Load the settings and open the log."""
+    from pipeline.observe.log import Log
+    from pipeline.settings import environment, load
+
+    environ = environment()
+    config = options.pop("config", None) or environ.get("LEADCONTACT_CONFIG")
+    as_json = bool(options.pop("as_json", False))
+    options["columns"] = dict(options.get("columns") or ())
+    path = Path(config).expanduser() if config else None
+    settings, warnings = load(options, path, environ, cwd=Path.cwd())
+    log = Log(fmt=settings.log_format, level=settings.log_level, run="-", quiet=settings.quiet)
+    for warning in warnings:
+        log.caution(warning)
+    return Context(settings, log, as_json)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Run a command; whatever goes wrong becomes one sentence on stderr and an exit code."""
+    try:
+        return work()
+    except PipelineError as error:
+        return _complain(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
+        return _complain(_internal(error))
+
+
+def _complain(error: PipelineError) -> int:
+    print(f"leadcontact: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _internal(error: Exception) -> InternalError:
+    """Say where we failed without the error's own text, which may hold personal data."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "?"
+    return InternalError(
+        f"Something went wrong inside ({type(error).__name__} at {where}).",
+        "All answers so far are kept and the same command goes on. Please report this line.",
+    )
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine on the fastest loop there is."""
+
+    async def main() -> T:
+        return await work()
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+@asynccontextmanager
+async def parts(context: Context) -> AsyncIterator[Parts]:
+    """Make the parts of a run, with the sandbox in place of the API if that is wanted."""
+    from pipeline.session import Parts
+
+    made = Parts(context.settings, context.log.event, context.log.say)
+    context.log.run = made.owner[:8]
+    if not context.settings.sandbox:
+        yield made
+        return
+    from pipeline.sandbox import Sandbox, SandboxOptions
+
+    options = SandboxOptions(key=SANDBOX_KEY, credits=10_000, latency=(0.02, 0.08))
+    async with Sandbox(options) as sandbox:
+        made.settings = settings_for(context.settings, sandbox.base_url)
+        yield made
+
+
+def settings_for(settings: Settings, base_url: str) -> Settings:
+    """Point the settings at a sandbox."""
+    from pydantic import SecretStr
+
+    return settings.model_copy(update={"base_url": base_url, "api_key": SecretStr(SANDBOX_KEY)})
+
+
+def exit_code(report: Report, settings: Settings) -> int:
+    """The run's exit code; --strict makes a pause with work left 75."""
+    code = EXITS[report.stopped.why]
+    return WORK_LEFT if code == 0 and settings.strict and report.pending else code

@@ -1,0 +1,80 @@
+"""The socket: one POST, its answer's bytes, and two ways to fail. Decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import aiohttp
+
+from pipeline import __version__
+from pipeline.errors import Ambiguous, NotSent
+from pipeline.protocol import MAX_BODY, RawReply
+
+if TYPE_CHECKING:
+    from pipeline.model import Permit
+
+NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""Failures before a byte of the request was written: connect, DNS, TLS, no free connection."""
+
+
+class Client:
+    """A session with the API. The key goes into the Authorization header and nowhere else (trap T0.1)."""
+
+    def __init__(self, base_url: str, key: str, *, timeout: float, connections: int, trust_env: bool = False) -> None:
+        self._base = base_url.rstrip("/")
+        self._headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "User-Agent": f"leadcontact-pipeline/{__version__}",
+        }
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout)
+        self._connections = connections
+        self._trust_env = trust_env
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=self._trust_env,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Send the permitted question once. Raises NotSent or Ambiguous; never follows a redirect."""
+        assert self._session is not None, "the client is used inside `async with`"  # noqa: S101 - our own slip
+        question = permit.question
+        url = f"{self._base}/contacts/{question.endpoint}"
+        try:
+            async with self._session.post(url, data=question.body, allow_redirects=False) as response:
+                return await _read(response)
+        except NEVER_LEFT as error:
+            raise NotSent(type(error).__name__) from error
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise Ambiguous(type(error).__name__) from error
+
+
+async def _read(response: aiohttp.ClientResponse) -> RawReply:
+    """Read at most MAX_BODY bytes, after decompression; a larger answer is cut and its connection closed."""
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY:
+            response.close()
+            break
+    headers = response.headers
+    return RawReply(
+        status=response.status,
+        body=b"".join(chunks)[:MAX_BODY],
+        retry_after=headers.get("Retry-After"),
+        date=headers.get("Date"),
+        location=headers.get("Location"),
+        truncated=size > MAX_BODY,
+    )

@@ -1,0 +1,248 @@
+"""Which header of a list is which field: the names CRM exports use, ranked, and what the user says.
+
+Headers are compared without case, accents, spaces and punctuation. Of two headers known for one field the
+better rank is taken and the other told; two of the same rank are a coin toss and refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pipeline.errors import InputUnusable, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FIELDS: Final = (
+    "company",
+    "domain",
+    "email",
+    "first_name",
+    "last_name",
+    "name",
+    "title",
+    "id",
+    "priority",
+)
+"""What a column can be; `priority` only if the user says so."""
+
+_NEEDED: Final = ("company", "domain", "email")
+
+_KNOWN: Final = {
+    "company": """
+        company name, organization name, organisation name, name of company, firmenname, nom de l'entreprise,
+        nom de la société, nombre de la empresa
+        > company, organization, organisation, account name, account, firma, unternehmen, entreprise, société,
+        empresa, azienda, bedrijf, person organization, lead organization, deal organization, employer,
+        current company, company or account
+        > associated company, primary company, primary associated company
+    """,
+    "domain": """
+        company domain name, company domain, domain, domain name, organization domain, primary domain
+        > website, website url, web site, company website, company website url, company url, homepage,
+        webseite, internetseite, site web, site internet, sitio web, sito web, organization website,
+        account website
+    """,
+    "email": """
+        email, email address, mail, mail address, email adresse, mailadresse, courriel, adresse email,
+        adresse mail, adresse électronique, correo, correo electrónico, contact email, person email, lead email,
+        primary email
+        > work email, work email address, business email, company email, professional email,
+        person email work, email work
+    """,
+    "first_name": """
+        first name, given name, forename, vorname, prénom, nombre de pila, voornaam, person first name,
+        contact first name, fname, first
+    """,
+    "last_name": """
+        last name, surname, family name, nachname, familienname, nom de famille, nom, apellido, apellidos,
+        cognome, achternaam, person last name, contact last name, lname, last
+    """,
+    "name": """
+        full name, contact full name, vollständiger name, nom complet, nombre completo, nome completo
+        > contact name, person name, lead name, ansprechpartner, kontaktname, contact person,
+        person contact person
+        > name, contact, person
+    """,
+    "title": """
+        job title, contact title, person job title, berufsbezeichnung, jobtitel, intitulé du poste
+        > title
+        > position, job position, funktion, fonction, poste, cargo, puesto, functie
+        > role, job role, rolle
+    """,
+    "id": """
+        record id, contact record id, hs object id
+        > id, row id, crm id, external id
+        > lead id, prospect id
+        > contact id, person id, apollo contact id
+    """,
+}
+"""Field -> synonyms by rank, best first; two of one rank are a coin toss. A company's id is no row's id."""
+
+_SHOWN: Final = 12
+_SHOWN_LENGTH: Final = 40
+_DATA: Final = re.compile(r"[@{}]|https?:|\d{6}")
+
+
+def fold(header: str) -> str:
+    """Reduce a header to what is compared: "E-Mail_Address " -> "emailaddress", "Prénom" -> "prenom"."""
+    plain = unicodedata.normalize("NFKD", header).casefold()
+    return "".join(filter(str.isalnum, plain))
+
+
+def _ranks() -> dict[str, tuple[str, int]]:
+    return {
+        fold(name): (field, rank)
+        for field, groups in _KNOWN.items()
+        for rank, group in enumerate(groups.split(">"))
+        for name in group.split(",")
+    }
+
+
+_RANKS: Final = _ranks()
+
+
+class Header(NamedTuple):
+    """One column: its 1-based position, its name in the file, and the unique key its cells go by."""
+
+    position: int
+    name: str
+    key: str
+
+
+class Columns(NamedTuple):
+    """Which field is found under which key, and the headers that would have done but came second."""
+
+    fields: dict[str, str]
+    passed_over: tuple[tuple[str, str], ...] = ()
+
+
+def headers_of(names: Sequence[str]) -> list[Header]:
+    """Give each column a key of its own: a nameless one is "column 5", a repeated one "Name (2)"."""
+    taken: set[str] = set()
+    headers = []
+    for position, raw in enumerate(names, 1):
+        name = raw.strip()
+        base = key = name or f"column {position}"
+        again = 1
+        while key in taken:
+            again += 1
+            key = f"{base} ({again})"
+        taken.add(key)
+        headers.append(Header(position, name, key))
+    return headers
+
+
+def recognise(headers: Sequence[Header], told: Mapping[str, str], where: str) -> Columns:
+    """Tell which header is which field; `told` (field -> header, "" for none) goes before what is recognised.
+
+    Raises UsageError for an unknown field, InputUnusable for a header that is not there, an ambiguous one,
+    or a list in which nothing says whom to ask about.
+    """
+    fields = {field: _told(field, name, headers, where) for field, name in told.items() if name}
+    for field in told:
+        if field not in FIELDS:
+            raise UsageError(f"--column {field}=… names no field.", _meant(field, FIELDS, "Fields"))
+    used = set(fields.values())
+    found, passed_over = _found([header for header in headers if header.key not in used], told, where)
+    fields = {field: key for field in FIELDS if (key := fields.get(field) or found.get(field))}
+    if not any(field in fields for field in _NEEDED):
+        raise _nothing_usable(headers, where)
+    return Columns(fields, tuple(passed_over))
+
+
+def _told(field: str, name: str, headers: Sequence[Header], where: str) -> str:
+    """Find the header the user named; "Name (1)" is the first of several called Name."""
+    same = [header for header in headers if header.name == name.strip()]
+    if len(same) > 1:
+        raise _twice(field, same[0], same[1], where)
+    for header in headers:
+        if name.strip() in (header.key, f"{header.name} (1)"):
+            return header.key
+    alike = [header for header in headers if header.name and fold(header.name) == fold(name)]
+    if len(alike) == 1:
+        return alike[0].key
+    fix = _meant(name, [header.key for header in headers], "Headers")
+    raise InputUnusable(f"{where} has no column {_quoted(name)} ({field}).", fix)
+
+
+def _found(
+    headers: Sequence[Header], told: Mapping[str, str], where: str
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Recognise columns by name; also return pairs of a header passed over and the one taken instead."""
+    candidates: dict[str, list[tuple[int, Header]]] = {}
+    for header, field, rank in _readings(headers):
+        if field not in told:
+            candidates.setdefault(field, []).append((rank, header))
+    found, passed_over = {}, []
+    for field, ranked in candidates.items():
+        (rank, best), *others = sorted(ranked)
+        if others and others[0][0] == rank:
+            raise _twice(field, best, others[0][1], where)
+        found[field] = best.key
+        passed_over += [(other.key, best.key) for _, other in others]
+    return found, passed_over
+
+
+def _readings(headers: Sequence[Header]) -> list[tuple[Header, str, int]]:
+    """Look each header up; three names mean another thing in other company."""
+    known = [(header, *_RANKS[folded]) for header in headers if (folded := fold(header.name)) in _RANKS]
+    names = {fold(header.name) for header, _, _ in known}
+    fields = {field for _, field, _ in known}
+    meant = {}
+    if "nom" in names and "first_name" not in fields:
+        meant["nom"] = "name"
+    if {"name", "vorname"} <= names and "last_name" not in fields:
+        meant["name"] = "last_name"
+    if "domain" in fields and not fields & {"company", "email", "first_name", "last_name", "title"}:
+        meant["name"] = "company"
+    return [(header, meant.get(fold(header.name), field), rank) for header, field, rank in known]
+
+
+def _twice(field: str, one: Header, other: Header, where: str) -> InputUnusable:
+    positions = f"columns {one.position} and {other.position}"
+    if one.name == other.name:
+        what = f"{where}: {positions} are both called {_quoted(one.name)}, so which is the {field} is unclear."
+        first, second = _quoted(f"{one.name} (1)"), _quoted(other.key)
+        return InputUnusable(what, f"Rename one, or say --column {field}={first} or --column {field}={second}.")
+    what = f"{where}: {_quoted(one.name)} and {_quoted(other.name)} ({positions}) could both be the {field}."
+    return InputUnusable(what, f"Say which: --column {field}={_quoted(one.key)}.")
+
+
+def _nothing_usable(headers: Sequence[Header], where: str) -> InputUnusable:
+    what = f"{where} has no usable column: neither company, domain nor e-mail is among its headers"
+    how = 'Name one with --column, e.g. --column company="HEADER"'
+    if len(headers) == 1 or any(_DATA.search(header.name) for header in headers):
+        hint = "; if the first line is already data, put a header line above it, e.g. company."
+        return InputUnusable(f"{what}.", how + hint)
+    return InputUnusable(f"{what} ({_listed([header.key for header in headers])}).", f"{how}.")
+
+
+def _meant(word: str, words: Sequence[str], kind: str) -> str:
+    by_fold = {fold(each): each for each in words}
+    close = difflib.get_close_matches(fold(word), by_fold, n=1)
+    guess = f"Did you mean {_quoted(by_fold[close[0]])}? " if close else ""
+    return f"{guess}{kind}: {_listed(words)}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return ", ".join(map(_quoted, words[:_SHOWN])) + more
+
+
+def _quoted(header: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in header)
+    short = printable if len(printable) <= _SHOWN_LENGTH else f"{printable[: _SHOWN_LENGTH - 1]}…"
+    return f'"{short}"'
+
+
+def described(columns: Columns, total: int) -> str:
+    """Say for people which header became which field; nobody should have to guess what was bought."""
+    named = ", ".join(f"{field} = {_quoted(key)}" for field, key in columns.fields.items())
+    others = total - len(set(columns.fields.values()))
+    rest = f"; {others} other column{'s' * (others != 1)} carried through" if others else ""
+    told = "".join(f"; {_quoted(key)} is not used, {_quoted(taken)} is" for key, taken in columns.passed_over)
+    return f"{named}{rest}{told}"

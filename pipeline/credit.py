@@ -1,0 +1,102 @@
+"""What does a call cost, and what is left? Prices learned from lone searches, and the rule for readings.
+
+Only `search` is shown to tell `credits_remaining` (guide, "Endpoint 1"), so a ledger of our own counts between
+readings. A reading may already contain the charges of calls still under way: it lowers the ledger only by
+what those cannot explain, which is somebody else's spending.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.model import Endpoint, Question
+
+AGREE = 2
+"""Lone observations that must fit before a price is believed."""
+
+LONE_SEARCHES = 5
+"""The most searches a run sends alone to learn the price; then the ceiling stands for the rest of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """The most one call can cost, in credits. A search: per contact it may return."""
+
+    verify: int = 1
+    phones: int = 1
+    search_per_contact: int = 1
+
+    def of(self, question: Question) -> int:
+        """The most this question can cost."""
+        if question.endpoint is Endpoint.SEARCH:
+            return self.search_per_contact * question.limit
+        return self.verify if question.endpoint is Endpoint.VERIFY else self.phones
+
+
+@dataclass(slots=True)
+class Prices:
+    """What a search is known to cost in this run: a fixed price, a price a contact, or not known yet.
+
+    Every lone search gives one observation (credits gone, contacts returned). A price is known when AGREE
+    observations that returned somebody fit it, and all readings that still fit are then reckoned with.
+    """
+
+    ceilings: Ceilings = Ceilings()
+    lone: int = 0
+    _seen: list[tuple[int, int]] = field(default_factory=list)
+
+    def reserve(self, question: Question) -> int:
+        """Credits to hold back before this question goes."""
+        highest = self.ceilings.of(question)
+        if question.endpoint is not Endpoint.SEARCH:
+            return highest
+        known = self._known(question.limit)
+        return max([highest, *(gone for gone, _ in self._seen)]) if known is None else known
+
+    def settle(self, question: Question, contacts: int | None) -> int:
+        """Credits to count as gone once it was answered; without a usable answer, all that was held back."""
+        if question.endpoint is not Endpoint.SEARCH or contacts is None:
+            return self.reserve(question)
+        known = self._known(contacts)
+        return self.reserve(question) if known is None else known
+
+    def learning(self) -> bool:
+        """Whether the next search should go alone."""
+        return self.lone < LONE_SEARCHES and not self._hypotheses()
+
+    def observe(self, gone: int | None, contacts: int) -> None:
+        """Note a lone search; `gone` is None for the first, which only sets the gauge."""
+        self.lone += 1
+        if gone is not None and gone >= 0:
+            self._seen.append((gone, contacts))
+
+    def forget(self) -> None:
+        """A reading that no known price explains: believe the ceilings again."""
+        self._seen.clear()
+
+    def _known(self, contacts: int) -> int | None:
+        """The price of a search returning `contacts`, by the dearest reading that fits."""
+        return max((fixed + each * contacts for fixed, each in self._hypotheses()), default=None)
+
+    def _hypotheses(self) -> list[tuple[int, int]]:
+        """Prices (fixed, per contact) that explain every observation."""
+        telling = [(gone, contacts) for gone, contacts in self._seen if contacts]
+        if len(telling) < AGREE:
+            return []
+        gone, contacts = telling[0]
+        candidates = [(gone, 0)] + ([(0, gone // contacts)] if gone % contacts == 0 and gone else [])
+        return [
+            (fixed, each)
+            for fixed, each in candidates
+            if all(cost == fixed + each * many for cost, many in self._seen if many or not fixed)
+        ]
+
+
+def after_reading(ledger: int | None, reading: int, under_way: int) -> int:
+    """The ledger after a reading in company: lowered by what calls under way (their ceilings) cannot explain."""
+    return reading if ledger is None else min(ledger, reading + under_way)
+
+
+def affordable(ledger: int | None, under_way: int, ceiling: int, reserve: int) -> bool:
+    """Whether a call may go so that, whatever it and those under way cost, the reserve is still there."""
+    return ledger is None or ledger - under_way - ceiling >= reserve

@@ -1,0 +1,309 @@
+"""The night's flow: leads in the order of work, workers that obey the planner, one writer a job.
+
+    feeder -> queue -> workers: next_step -> Ask: fetch | Defer, Done, Reject: note -> writer -> OUT + state
+
+Nothing is decided here: the planner says what a lead needs, the budget says when the run is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from pipeline.events import Event, RowDeferred, RowFinished
+from pipeline.facts import enriched, first_search
+from pipeline.limits import Halted
+from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
+from pipeline.normalize import lead_of
+from pipeline.planner import Ask, Defer, Done, Reject, next_step, settled
+from pipeline.store.jobs import Committed, Finish, Job, Jobs, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+
+    from pipeline.budget import Budget
+    from pipeline.fetcher import Fetcher
+    from pipeline.sinks.jsonl import JsonlOutput, Output
+
+BATCH: Final = 200
+"""Leads read from the state at a time."""
+
+FREE_AFTER_HALT: Final = 1000
+"""Leads still looked at when the run may ask nothing more: some can be finished from what is known."""
+
+LINGER: Final = 0.02
+"""Seconds a finished line may wait for others before it is written."""
+
+AT_ONCE: Final = frozenset({Stop.INTERRUPTED, Stop.TERMINATED, Stop.DENIED, Stop.REDIRECT, Stop.CONTRACT})
+"""Ends after which not even free rows are looked for."""
+
+Offload = "Callable[..., Awaitable[Any]]"
+
+
+@dataclass(slots=True)
+class JobRun:
+    """A job being worked on: its policy, how its rows are read, where its lines go."""
+
+    job: Job
+    policy: Policy
+    columns: Mapping[str, str]
+    output: Output
+    finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
+        default_factory=lambda: asyncio.Queue(maxsize=1000)
+    )
+
+    def lead(self, work: Work) -> Lead:
+        """Read a row of the state as the rules see it."""
+        lead = lead_of(work.row, orjson.loads(work.input), self.columns)
+        return lead.model_copy(update={"lead_id": work.lead_id, "spelling": work.spelling})
+
+
+class Engine:
+    """Works through jobs until they are done or the budget halts."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        fetcher: Fetcher,
+        budget: Budget,
+        tell: Callable[[Event], None],
+        *,
+        workers: int,
+        offload: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._jobs = jobs
+        self._fetcher = fetcher
+        self._budget = budget
+        self._tell = tell
+        self._workers = workers
+        self._offload = offload
+        self._queue: asyncio.Queue[tuple[JobRun, Work] | None] = asyncio.Queue(maxsize=2 * workers)
+        self._in_hand: dict[int, None] = {}
+
+    async def run(self, runs: list[JobRun]) -> None:
+        """Finish every lead that can be finished now. Raises whatever a part of it raised."""
+        writers = [asyncio.create_task(self._write(run)) for run in runs]
+        workers = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        feeder = asyncio.create_task(self._feed(runs))
+        try:
+            await _first_error([feeder, *workers], watching=writers)
+            for run in runs:
+                await run.finished.put(None)
+            await asyncio.gather(*writers)
+        finally:
+            await _cancel([feeder, *workers, *writers])
+
+    # --- leads in ---
+
+    async def _feed(self, runs: list[JobRun]) -> None:
+        for run in runs:
+            await self._feed_job(run)
+        for _ in range(self._workers):
+            await self._queue.put(None)
+
+    async def _feed_job(self, run: JobRun) -> None:
+        """Hand out the job's ready leads, best first; a batch at a time, since the order changes meanwhile."""
+        await self._jobs.wake(run.job.id, self._budget.clock())
+        after_halt = 0
+        while self._worth_feeding(after_halt):
+            works = self._jobs.ready(run.job.id, len(self._in_hand) + BATCH)
+            fresh = [work for work in works if work.id not in self._in_hand][:BATCH]
+            if not fresh:
+                return
+            for work in fresh:
+                if not self._worth_feeding(after_halt):
+                    return
+                after_halt += self._budget.stopped is not None
+                self._in_hand[work.id] = None
+                await self._queue.put((run, work))
+
+    def _worth_feeding(self, after_halt: int) -> bool:
+        stopped = self._budget.stopped
+        return stopped is None or (stopped.why not in AT_ONCE and after_halt < FREE_AFTER_HALT)
+
+    # --- one lead ---
+
+    async def _work(self) -> None:
+        while (item := await self._queue.get()) is not None:
+            run, work = item
+            await self._advance(run, work)
+
+    async def _advance(self, run: JobRun, work: Work) -> None:
+        """Take a lead as far as it goes: to its line, to a later window, or to the end of the budget."""
+        lead = run.lead(work)
+        answers: dict[bytes, Answer] = {}
+        try:
+            step = next_step(lead, answers, run.policy, self._budget.clock())
+            while isinstance(step, Ask):
+                await self._ask(step, work, run.policy, answers)
+                step = next_step(lead, answers, run.policy, self._budget.clock())
+        except Halted:
+            if answers:
+                searched = _searched(lead, answers, run.policy)
+                await self._jobs.put_back(work, len(answers), searched=searched)
+            return
+        if isinstance(step, Defer):
+            await self._jobs.defer(run.job.id, work, step.until, len(answers))
+            del self._in_hand[work.id]
+            self._tell(RowDeferred(run.job.id, work.row, step.until))
+        else:
+            await self._finish(run, work, lead, answers, step)
+
+    async def _ask(self, step: Ask, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
+        if len(step.questions) == 1:
+            await self._answer(step.questions[0], work, policy, answers)
+            return
+        asked = [self._answer(question, work, policy, answers) for question in step.questions]
+        for result in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _answer(self, question: Question, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
+        before = answers.get(question.key)
+        after = before.received_at if before else 0.0
+        answers[question.key] = await self._fetcher.fetch(question, work.taken_in, policy, after)
+
+    async def _finish(
+        self, run: JobRun, work: Work, lead: Lead, answers: dict[bytes, Answer], step: Done | Reject
+    ) -> None:
+        status = step.status if isinstance(step, Done) else Status.INVALID
+        at = self._budget.clock()
+        line = enriched(lead, answers, run.policy, status, step.reason, at)
+        copies = self._jobs.copies(work) if self._jobs.has_late_copies(run.job.id) else []
+        finish = Finish(work, status, step.reason, at, _searched(lead, answers, run.policy))
+        await run.finished.put((finish, [_encode(line), *_copy_lines(line, copies)]))
+        self._tell(_finished(run, line))
+
+    # --- lines out ---
+
+    async def _write(self, run: JobRun) -> None:
+        """Append finished lines in groups: first the file, synced, then the state that counts them."""
+        closing = False
+        while not closing:
+            group = [await run.finished.get()]
+            if group[0] is not None:
+                await asyncio.sleep(LINGER)
+            while not run.finished.empty():
+                group.append(run.finished.get_nowait())
+            closing = None in group
+            await self._commit(run, [item for item in group if item is not None])
+
+    async def _commit(self, run: JobRun, items: list[tuple[Finish, list[bytes]]]) -> None:
+        if not items:
+            return
+        lines = [line for _, lines in items for line in lines]
+        length, tail = await self._offload(run.output.append, lines)
+        await self._jobs.finish(run.job.id, [finish for finish, _ in items], Committed(length, tail))
+        for finish, _ in items:
+            del self._in_hand[finish.work.id]
+
+
+# --- the output as a projection -----------------------------------------------------------------------
+
+
+async def write_late_copies(run: JobRun, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> None:
+    """Give a line to duplicates that were taken in after their lead was finished."""
+    works = jobs.late_copies(run.job.id)
+    if not works:
+        return
+    lines = [line for work in works for line in _copy_lines(_line_again(run, work, recall), jobs.copies(work))]
+    length, tail = run.output.append(lines)
+    await jobs.copied(run.job.id, works, Committed(length, tail))
+
+
+async def rewrite(
+    run: JobRun, output: JsonlOutput, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]]
+) -> None:
+    """Write the whole output again: lines that still hold are copied, the others are made from the answers."""
+    seen: set[int] = set()
+    kept = _kept_lines(run, output, jobs, seen)
+    made = _made_lines(run, jobs, recall, seen)
+    length, tail = output.write_beside(line for lines in (kept, made) for line in lines)
+    await jobs.update(run.job.id, next_length=length, next_tail=tail)
+    output.swap()
+    await jobs.update(run.job.id, out_length=length, out_tail=tail, next_length=None, next_tail=None, out_stale=0)
+
+
+def _kept_lines(run: JobRun, output: JsonlOutput, jobs: Jobs, seen: set[int]) -> Iterator[bytes]:
+    for line in output.lines():
+        try:
+            value = orjson.loads(line)
+            rows = jobs.lines_of(run.job.id, value["lead_id"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            continue
+        for lead, row, state, _ in rows:
+            if row == value.get("row") and lead not in seen and state in (value.get("status"), "copied"):
+                seen.add(lead)
+                yield line
+
+
+def _made_lines(
+    run: JobRun, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]], seen: set[int]
+) -> Iterator[bytes]:
+    for work in jobs.finished(run.job.id):
+        copies = [(row, text) for lead, row, text in jobs.copied_rows(work) if lead not in seen]
+        if work.id in seen and not copies:
+            continue
+        line = _line_again(run, work, recall)
+        if work.id not in seen:
+            yield _encode(line)
+        yield from _copy_lines(line, copies)
+
+
+def _line_again(run: JobRun, work: Work, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> Enriched:
+    lead = run.lead(work)
+    answers = recall(lead, work)
+    return enriched(lead, answers, run.policy, Status(work.state), work.reason, work.finished_at)
+
+
+# --- small things -------------------------------------------------------------------------------------
+
+
+def _encode(line: Enriched) -> bytes:
+    return line.__pydantic_serializer__.to_json(line) + b"\n"
+
+
+def _copy_lines(line: Enriched, copies: Iterable[tuple[int, str]]) -> list[bytes]:
+    return [
+        _encode(line.model_copy(update={"row": row, "input": orjson.loads(text), "duplicate_of": line.row}))
+        for row, text in copies
+    ]
+
+
+def _searched(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> bool:
+    question = first_search(lead, policy)
+    return question is not None and settled(answers.get(question.key))
+
+
+def _finished(run: JobRun, line: Enriched) -> RowFinished:
+    """Say what the row did not need: with its e-mail or phone sure already, no verify or phones was asked."""
+    asked = {call.endpoint for call in line.calls}
+    steps = run.policy.judgement.steps
+    return RowFinished(
+        job=run.job.id,
+        row=line.row,
+        status=line.status,
+        shared=sum(call.origin is Origin.SHARED for call in line.calls),
+        cached=sum(call.origin is Origin.CACHE for call in line.calls),
+        verify_saved=Endpoint.VERIFY in steps and Endpoint.VERIFY not in asked and line.email is not None,
+        phones_saved=Endpoint.PHONES in steps and Endpoint.PHONES not in asked and line.phone is not None,
+    )
+
+
+async def _first_error(tasks: list[asyncio.Task[None]], *, watching: list[asyncio.Task[None]]) -> None:
+    """Wait until all tasks are done; raise the first error of any of them, or of those watched meanwhile."""
+    waiting: set[asyncio.Task[None]] = set(tasks)
+    while waiting:
+        done, _ = await asyncio.wait(waiting | set(watching), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        waiting -= done
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

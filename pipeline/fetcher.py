@@ -1,0 +1,123 @@
+"""Why it was free: an answer comes from the journal, from a request under way, or, last, from the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import backoff
+
+from pipeline.errors import Ambiguous, NotSent
+from pipeline.events import AnswerUsed, Event
+from pipeline.model import JOURNALED, Answer, NoReply, Origin, Outcome, Permit, Policy, Question
+from pipeline.planner import recall, settled
+from pipeline.protocol import RawReply, Verdict, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pipeline.budget import Budget
+    from pipeline.client import Client
+    from pipeline.store.ledger import Ledger
+
+DELAYS: Final = (1.0, 2.0, 4.0)
+"""Seconds before each retry (guide, "Error Handling"); every retry takes a permit of its own."""
+
+
+class Fetcher:
+    """Gets answers. One question is asked once, however many leads ask it at the same moment (promise 4)."""
+
+    def __init__(self, ledger: Ledger, budget: Budget, client: Client, tell: Callable[[Event], None]) -> None:
+        self._ledger = ledger
+        self._budget = budget
+        self._client = client
+        self._tell = tell
+        self._started = budget.clock()
+        self._flights: dict[bytes, asyncio.Future[None]] = {}
+        self._retried = backoff.on_exception(
+            _delays, (NotSent, Ambiguous), max_tries=len(DELAYS) + 1, jitter=None, logger=None
+        )(self._attempt)
+
+    async def fetch(self, question: Question, taken_in: float, policy: Policy, after: float = 0.0) -> Answer:
+        """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
+
+        Raises Halted when it would have to be asked and the run is over.
+        """
+        shared = False
+        while True:
+            history = self._ledger.history(question)
+            known = recall(history, taken_in, policy)
+            if known is not None and (settled(known) or known.received_at > after):
+                origin = Origin.SHARED if shared or known.received_at >= self._started else Origin.CACHE
+                self._tell(AnswerUsed(question.endpoint, origin))
+                return replace(known, origin=origin)
+            flight = self._flights.get(question.key)
+            if flight is not None:
+                await asyncio.shield(flight)
+                shared = True
+                continue
+            answer = await self._fly(question, history[0].received_at if history else 0.0)
+            if answer is not None:
+                self._tell(AnswerUsed(question.endpoint, Origin.API))
+                return replace(answer, inconclusive=1 + (known.inconclusive if known else 0))
+
+    async def _fly(self, question: Question, newest: float) -> Answer | None:
+        """Ask while others who want the same wait for us."""
+        flight = asyncio.get_running_loop().create_future()
+        self._flights[question.key] = flight
+        try:
+            return await self._ask(question, newest)
+        except BaseException as error:
+            flight.set_exception(error)
+            flight.exception()  # those who wait raise it themselves; nobody waiting is fine too
+            raise
+        finally:
+            del self._flights[question.key]
+            if not flight.done():
+                flight.set_result(None)
+
+    async def _ask(self, question: Question, newest: float) -> Answer | None:
+        """Send with retries; when all failed though the API is well, note that the question was given up."""
+        try:
+            return await self._retried(question, newest)
+        except (NotSent, Ambiguous) as error:
+            if not self._budget.well:
+                return None  # the API's failure, not the question's: go on when it is well, or halt
+            now, reason = self._budget.clock(), f"no answer ({error})"
+            await self._ledger.note(question, reason, now)
+            return Answer(question, Outcome.GAVE_UP, NoReply(reason=reason), now)
+
+    async def _attempt(self, question: Question, newest: float) -> Answer | None:
+        """Take one permit and settle it; None: look again, something may have changed."""
+        permit = await self._budget.permit(question, newest)
+        if permit is None:
+            return None
+        verdict, raw = await self._send(permit)
+        await self._budget.settle(permit, verdict, raw)
+        if verdict.outcome is Outcome.NOT_SENT:
+            raise NotSent(_reason(verdict))
+        if verdict.outcome is Outcome.AMBIGUOUS:
+            raise Ambiguous(_reason(verdict))
+        if verdict.outcome not in JOURNALED:
+            return None
+        return Answer(question, verdict.outcome, verdict.reply, self._budget.clock(), Origin.API)
+
+    async def _send(self, permit: Permit) -> tuple[Verdict, RawReply | None]:
+        try:
+            raw = await self._client.send(permit)
+        except NotSent as error:
+            return Verdict(Outcome.NOT_SENT, NoReply(reason=str(error))), None
+        except Ambiguous as error:
+            return Verdict(Outcome.AMBIGUOUS, NoReply(reason=str(error))), None
+        return classify(permit.question, raw, self._budget.clock()), raw
+
+
+def _reason(verdict: Verdict) -> str:
+    return verdict.reply.reason if isinstance(verdict.reply, NoReply) else verdict.outcome
+
+
+def _delays() -> Generator[float, Exception, None]:
+    """The waits between retries, in backoff's protocol: the first value only starts the generator."""
+    yield 0.0
+    yield from DELAYS

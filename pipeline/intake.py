@@ -1,0 +1,103 @@
+"""A list on its way into a job: read, recognised, taken in a few thousand rows at a time."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from pipeline.model import UNREADABLE
+from pipeline.normalize import lead_of, subject_of
+from pipeline.planner import unaskable
+from pipeline.store.jobs import FREE, NO_COMPANY, TO_SEARCH, Job, Row
+
+if TYPE_CHECKING:
+    from pipeline.model import Policy
+    from pipeline.session import Session
+    from pipeline.settings import Settings
+    from pipeline.sources import Record, Source
+
+INTAKE: Final = 2000
+"""Rows taken in with one commit."""
+
+
+async def take_in(opened: Session, job: Job, source: Source) -> None:
+    """Read the list into the job, unless it is the very file read last time."""
+    settings, jobs = opened.parts.settings, opened.store.jobs
+    opened.parts.say(source.description)
+    if not settings.prune and _unchanged(job.source, source, settings):
+        return
+    intake = await jobs.begin_intake(job, opened.budget.clock())
+    policy = settings.policy
+    batch: list[Row] = []
+    rows = broken = 0
+    for record in source.records():
+        rows += 1
+        broken += record.error is not None
+        batch.append(_row(record, source, policy, settings.priority))
+        if len(batch) >= INTAKE:
+            await jobs.take_in(intake, batch)
+            batch.clear()
+    await jobs.take_in(intake, batch)
+    told = {
+        "fingerprint": _fingerprint(source),
+        "columns": source.columns,
+        "priority": settings.priority,
+        "path": source.path,
+    }
+    gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
+    if broken:
+        opened.parts.say(f"{broken:,} rows could not be read; they become `invalid` lines with the reason.")
+    if gone:
+        opened.parts.say(f"{gone:,} unfinished rows that the list no longer has were dropped.")
+
+
+def _unchanged(told: dict[str, Any], source: Source, settings: Settings) -> bool:
+    """Whether this very file was read last time, in the same way."""
+    before, now = told.get("fingerprint"), source.fingerprint
+    if before is None or now is None or before["size"] != now.size:
+        return False
+    if told.get("columns") != source.columns or told.get("priority") != settings.priority:
+        return False
+    return bool(before["mtime_ns"] == now.mtime_ns or before["digest"] == source.digest().hex())
+
+
+def _fingerprint(source: Source) -> dict[str, Any] | None:
+    found = source.fingerprint
+    if found is None:
+        return None
+    return {"size": found.size, "mtime_ns": found.mtime_ns, "digest": source.digest().hex()}
+
+
+def _row(record: Record, source: Source, policy: Policy, priority: str | None) -> Row:
+    """Make a row of the state from a record: who it is, what it shares, how early it should come."""
+    values = dict(record.values)
+    if record.error is not None:
+        values[UNREADABLE] = record.error
+    lead = lead_of(record.row, values, source.columns)
+    text = orjson.dumps(values)
+    nothing = unaskable(lead, policy) is not None
+    rank = FREE if nothing else TO_SEARCH if lead.company or lead.domain else NO_COMPANY
+    return Row(
+        row=record.row,
+        lead_id=lead.lead_id if not nothing or lead.lead_id[:2] != "h:" else _id_of(text),
+        subject=subject_of(lead),
+        company_key=lead.company_key or f"l:{lead.lead_id}",
+        spelling=lead.company or lead.domain,
+        rank=rank,
+        priority=_priority(values.get(priority or "")),
+        input=text.decode(),
+    )
+
+
+def _id_of(text: bytes) -> str:
+    """Know a row that names nobody by all it holds: two such rows are not the same lead."""
+    return "h:" + blake2b(text, digest_size=8).hexdigest()
+
+
+def _priority(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,49 @@
+"""What a run may spend, what it has spent, and the word that ends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.credit import Ceilings
+from pipeline.model import Endpoint, Outcome
+from pipeline.quota import Window
+
+if TYPE_CHECKING:
+    from pipeline.model import Stopped
+
+
+class Halted(Exception):
+    """The run asks nothing more; `stopped` says why."""
+
+    def __init__(self, stopped: Stopped) -> None:
+        super().__init__(stopped.sentence)
+        self.stopped = stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may spend. Requests count in `window`; None means no limit."""
+
+    quota: int
+    window: Window = field(default_factory=Window)
+    reserve_requests: int = 0
+    reserve_credits: int = 0
+    max_requests: int | None = None
+    max_credits: int | None = None
+    wait_up_to: float = 0.0
+    concurrency: int = 8
+    max_per_second: float | None = None
+    spread: bool = False
+    ceilings: Ceilings = field(default_factory=Ceilings)
+    beyond_reserve: bool = False
+
+
+@dataclass(slots=True)
+class Spent:
+    """What a run has used so far."""
+
+    requests: int = 0
+    credits: int = 0
+    by_endpoint: dict[Endpoint, int] = field(default_factory=lambda: dict.fromkeys(Endpoint, 0))
+    outcomes: dict[Outcome, int] = field(default_factory=dict)

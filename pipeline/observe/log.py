@@ -1,0 +1,125 @@
+"""Log lines on stderr, as text for people or JSON for machines; question hashes, never values (promise 8)."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import orjson
+
+from pipeline.events import (
+    AnswerUsed,
+    CircuitChanged,
+    ClockDiffers,
+    CreditsRead,
+    Event,
+    RequestSettled,
+    RowDeferred,
+    RowFinished,
+    RunStopped,
+    Waiting,
+)
+from pipeline.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+DEBUG_EVENTS: Final = (RequestSettled, AnswerUsed, RowFinished, RowDeferred, CreditsRead)
+
+SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
+    ClockDiffers: lambda e: (
+        f"The server's clock is {abs(e.seconds):,.0f} s {'ahead of' if e.seconds > 0 else 'behind'} this machine's; "
+        "the server's rules the window."
+    ),
+    CircuitChanged: lambda e: {
+        "open": "The API is failing; requests pause but for single probes.",
+        "closed": "The API answers again.",
+        "broken": "The API is given up for this run.",
+    }[e.state],
+    Waiting: lambda e: (
+        f"Waiting until {_local(e.until)}: "
+        + ("the server asked to slow down." if e.why == "slow_down" else "the window is full.")
+    ),
+    RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
+    RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} {e.reason}".rstrip(),
+    AnswerUsed: lambda e: f"{e.endpoint} answered from {e.origin}",
+    RowFinished: lambda e: f"Row {e.row}: {e.status}",
+    CreditsRead: lambda e: f"Credits told: {e.credits:,}",
+}
+
+
+class Log:
+    """Writes lines for people (`say`) and events, at or above a level."""
+
+    def __init__(
+        self,
+        *,
+        fmt: str,
+        level: str,
+        run: str,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._json = fmt == "json"
+        self._level = LEVELS["warning"] if quiet and level == "info" else LEVELS[level]
+        self.run = run
+        self._stream = stream or sys.stderr
+        self._now = now
+        self._waiting = 0.0
+
+    def say(self, sentence: str) -> None:
+        """Tell people something that is no event."""
+        self._write(LEVELS["info"], "message", {"message": sentence}, sentence)
+
+    def caution(self, sentence: str) -> None:
+        """Tell people something they should look at."""
+        self._write(LEVELS["warning"], "warning", {"message": sentence}, f"Warning: {sentence}")
+
+    def summary(self, told: dict[str, Any]) -> None:
+        """Write the closing summary as one JSON line."""
+        self._write(LEVELS["info"], "summary", {"summary": told}, "")
+
+    def event(self, event: Event) -> None:
+        """Write down an event, if its level is wanted."""
+        if isinstance(event, RunStopped) and not self._json:
+            return  # the summary says it
+        level = _level(event)
+        if level < self._level or self._repeats(event):
+            return
+        saying = SAYINGS.get(type(event))
+        self._write(level, type(event).__name__, dataclasses.asdict(event), saying(event) if saying else "")
+
+    def _repeats(self, event: Event) -> bool:
+        """Many workers wait for the same slot; one line says it."""
+        if not isinstance(event, Waiting):
+            return False
+        if event.until - self._waiting < 60:  # noqa: PLR2004 - a minute
+            return True
+        self._waiting = event.until
+        return False
+
+    def _write(self, level: int, kind: str, fields: dict[str, Any], sentence: str) -> None:
+        if level < self._level:
+            return
+        if self._json:
+            at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+            sentence = orjson.dumps({"at": at, "run": self.run, "event": kind, **fields}).decode()
+        print(sentence, file=self._stream, flush=True)
+
+
+def _level(event: Event) -> int:
+    if isinstance(event, RequestSettled) and event.outcome in (Outcome.DENIED, Outcome.REDIRECT):
+        return LEVELS["warning"]
+    if isinstance(event, DEBUG_EVENTS):
+        return LEVELS["debug"]
+    return LEVELS["warning"] if isinstance(event, CircuitChanged | ClockDiffers) else LEVELS["info"]
+
+
+def _local(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

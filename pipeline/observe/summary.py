@@ -1,0 +1,200 @@
+"""The closing words of a run: every row accounted for, what was spent and saved, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipeline.model import FINISHED, Endpoint, Status, Stop, Stopped
+from pipeline.protocol import iso
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.store.jobs import Counts
+    from pipeline.store.ledger import Usage
+
+
+@dataclass(slots=True)
+class Saved:
+    """Requests that were not needed, by the rule that saved them."""
+
+    shared: int = 0
+    cached: int = 0
+    search_confirmed_email: int = 0
+    search_gave_phone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """A job after the run."""
+
+    name: str
+    output: str
+    counts: Counts
+    rows: int
+    finished_now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did, for the summary and for --summary FILE.json."""
+
+    jobs: list[JobReport]
+    stopped: Stopped
+    requests: dict[Endpoint, int]
+    outcomes: dict[str, int]
+    saved: Saved
+    credits_watched: bool
+    usage: Usage
+    quota: int
+    reserve_credits: int
+    state: Path
+    started_at: float
+    ended_at: float
+    finish_days: int | None
+
+    @property
+    def pending(self) -> int:
+        """Leads not finished, over all jobs."""
+        return sum(job.counts.pending for job in self.jobs)
+
+    @property
+    def finish_date(self) -> str | None:
+        """The day by which the pending rows should be done, if that can be told."""
+        if not self.pending or self.finish_days is None:
+            return None
+        return (datetime.fromtimestamp(self.ended_at, UTC) + timedelta(days=self.finish_days)).date().isoformat()
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Give the report a stable shape for machines (schema_version 1)."""
+    stopped = report.stopped
+    return {
+        "schema_version": 1,
+        "started_at": iso(report.started_at),
+        "ended_at": iso(report.ended_at),
+        "stop": {
+            "why": stopped.why,
+            "sentence": stopped.sentence,
+            "next_request_at": iso(stopped.next_at) if stopped.next_at else None,
+        },
+        "jobs": [_job_json(job) for job in report.jobs],
+        "requests": {
+            "sent": sum(report.requests.values()),
+            **{endpoint.value: n for endpoint, n in report.requests.items()},
+            "outcomes": report.outcomes,
+        },
+        "saved": {
+            "shared_by_company": report.saved.shared,
+            "answered_before": report.saved.cached,
+            "verify_search_was_sure": report.saved.search_confirmed_email,
+            "phones_search_was_sure": report.saved.search_gave_phone,
+        },
+        "quota": {
+            "requests": report.quota,
+            "used": report.usage.used + report.usage.under_way,
+            "next_request_at": iso(report.usage.opens) if report.usage.opens else None,
+        },
+        "credits": {
+            "left": report.usage.credits,
+            "reserve": report.reserve_credits,
+            "watched": report.credits_watched,
+            "read_at": iso(report.usage.credits_at) if report.usage.credits_at else None,
+        },
+        "finish": {"days": report.finish_days, "date": report.finish_date},
+        "state": str(report.state),
+    }
+
+
+def _job_json(job: JobReport) -> dict[str, Any]:
+    counts = job.counts
+    return {
+        "job": job.name,
+        "output": job.output,
+        "rows_read": job.rows,
+        "leads": counts.leads,
+        "duplicates": counts.duplicates,
+        **{status.value: counts.by_status[status] for status in Status},
+        "finished_now": job.finished_now,
+    }
+
+
+def as_text(report: Report) -> str:
+    """Say it for people."""
+    lines = ["", report.stopped.sentence]
+    for job in report.jobs:
+        lines += _job_lines(job)
+    told = [_requests(report), _saved(report), _quota(report), _credits(report), _finish(report)]
+    lines += [line for line in told if line is not None]
+    lines += [f"State     {report.state}", f"Next      {next_command(report)}"]
+    return "\n".join(lines)
+
+
+def _job_lines(job: JobReport) -> list[str]:
+    counts = job.counts
+    parts = [f"{counts.by_status[status]:,} {_word(status)}" for status in (*FINISHED, Status.PENDING)]
+    lines = [f"Output    {job.output}", f"Rows      {counts.leads:,} leads = " + " + ".join(parts)]
+    if counts.duplicates:
+        lines.append(f"          {counts.duplicates:,} more rows are duplicates and share their lead's result")
+    return lines
+
+
+def _word(status: Status) -> str:
+    return status.value.replace("_", " ")
+
+
+def _requests(report: Report) -> str:
+    parts = ", ".join(f"{n:,} {endpoint}" for endpoint, n in report.requests.items())
+    return f"Requests  {sum(report.requests.values()):,} sent ({parts})"
+
+
+def _saved(report: Report) -> str | None:
+    saved = report.saved
+    parts = [
+        (saved.shared, "shared by rows of one company"),
+        (saved.cached, "answered before"),
+        (saved.search_confirmed_email, "e-mails search was sure of"),
+        (saved.search_gave_phone, "phones search was sure of"),
+    ]
+    told = ", ".join(f"{n:,} {what}" for n, what in parts if n)
+    return f"Saved     {sum(n for n, _ in parts):,} requests: {told}" if told else None
+
+
+def _quota(report: Report) -> str:
+    used = report.usage.used + report.usage.under_way
+    left = max(0, report.quota - used)
+    line = f"Quota     {used:,} of {report.quota:,} used in this window, {left:,} left"
+    opens = report.stopped.next_at or report.usage.opens
+    return f"{line}; the next request may go {_local(opens)}" if opens else line
+
+
+def _credits(report: Report) -> str:
+    if not report.credits_watched:
+        return "Credits   never told by the server, so the reserve could not be watched"
+    return f"Credits   {report.usage.credits:,} left by our count, {report.reserve_credits:,} kept in reserve"
+
+
+def _finish(report: Report) -> str | None:
+    if not report.pending:
+        return None
+    if report.finish_date is None:
+        return "Finish    not known yet: no row was finished with a request in this run"
+    days = report.finish_days or 0
+    return f"Finish    about {report.finish_date} ({days:,} more day{'s' * (days != 1)} at {report.quota:,} requests)"
+
+
+def next_command(report: Report) -> str:
+    """The command that is useful after this run."""
+    if report.stopped.why is Stop.CREDITS:
+        return "leadcontact doctor --probe"
+    if report.pending:
+        return "leadcontact resume"
+    first = report.jobs[0].output if report.jobs else "-"
+    return "leadcontact status" if first == "-" else f"head -n 3 {shlex.quote(first)}"
+
+
+def _local(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("on %Y-%m-%d at %H:%M:%S")

@@ -1,0 +1,230 @@
+"""Why a request is (not) made: a lead's progress, recomputed from the answers already paid for.
+
+`next_step(lead, answers, policy, now)` says what to do with a lead; `recall(...)` says which answers count
+for it. Neither asks, waits or remembers anything, so resuming, caching, sharing by company, and planning
+without spending are all the same computation.
+
+    thrifty   one question at a time, since each answer may make the next needless:
+              search -> verify what search did not confirm -> phones if no number is sure yet
+    full      search, verify of the row's own address and phones together, then what they leave open
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pipeline.facts import Facts, company_asked, gather, phones_of, reachable, sure_email, sure_phone, used
+from pipeline.model import (
+    UNREADABLE,
+    Answer,
+    Endpoint,
+    Lead,
+    NoReply,
+    Outcome,
+    PhonesReply,
+    Policy,
+    Question,
+    SearchReply,
+    Status,
+    VerifyReply,
+)
+from pipeline.protocol import verify_question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HOUR: Final = 3600.0
+TRY_AGAIN: Final = 20 * HOUR
+"""Seconds before a question that was not settled is asked again: once in a night, not twice."""
+
+REFUSED_FRESH: Final = 30 * 24 * HOUR
+
+TRIES: Final = {Outcome.GAVE_UP: 3, Outcome.FOUND: 3, Outcome.UNEXPECTED: 2, Outcome.SAID_NO: 2}
+"""Times a question is asked before an inconclusive answer stands (found: a greylisted mailbox)."""
+
+
+# --- steps --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """These questions, together."""
+
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Nothing before `until` (Unix seconds): a question was not settled and waits for a later window."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing more is worth asking."""
+
+    status: Status
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """There is no question this row could ask; it costs nothing."""
+
+    reason: str
+
+
+Step = Ask | Defer | Done | Reject
+
+
+def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: float) -> Step:
+    """Say what to do next for this lead."""
+    if reason := unaskable(lead, policy):
+        return Reject(reason)
+    facts = gather(lead, answers, policy)
+    open_: list[tuple[Question, float]] = []
+    waiting: list[tuple[Question, float]] = []
+    for question in _worth_asking(lead, facts, answers, policy):
+        answer = answers.get(question.key)
+        until = 0.0 if answer is None else answer.received_at + TRY_AGAIN
+        (open_ if now >= until else waiting).append((question, until))
+    if open_:
+        return Ask(tuple(question for question, _ in open_))
+    if waiting:
+        return Defer(max(until for _, until in waiting))
+    return _verdict(lead, facts, answers, policy)
+
+
+def unaskable(lead: Lead, policy: Policy) -> str | None:
+    """Why no step that is wanted can be asked for this row; None if one can."""
+    if error := lead.input.get(UNREADABLE):
+        return f"row: {error}"
+    steps = policy.judgement.steps
+    searchable = Endpoint.SEARCH in steps and company_asked(lead)
+    verifiable = Endpoint.VERIFY in steps and lead.email
+    phonable = Endpoint.PHONES in steps and reachable(lead)
+    if searchable or verifiable or phonable:
+        return None
+    if lead.unusable:
+        return "; ".join(f"{field}: {why}" for field, why in sorted(lead.unusable.items()))
+    if steps == (Endpoint.VERIFY,):
+        return "no usable e-mail address"
+    return "no usable company and no usable e-mail address"
+
+
+# --- which questions ----------------------------------------------------------------------------------
+
+
+def _worth_asking(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> Iterator[Question]:
+    """Questions whose answer could still change the row, in order; thrifty stops at the first."""
+    thrifty = policy.judgement.spend == "thrifty"
+    for question in _in_order(lead, facts, policy, thrifty=thrifty):
+        if not settled(answers.get(question.key)):
+            yield question
+            if thrifty:
+                return
+
+
+def _in_order(lead: Lead, facts: Facts, policy: Policy, *, thrifty: bool) -> Iterator[Question]:
+    judgement = policy.judgement
+    yield from facts.searches
+    if Endpoint.VERIFY in judgement.steps:
+        for address in facts.addresses:
+            sure = facts.email is not None and sure_email(facts.email, policy)
+            if not sure or (not thrifty and address == lead.email):
+                yield verify_question(address)
+    if Endpoint.PHONES in judgement.steps and not (facts.searched_phone and thrifty):
+        question = phones_of(lead, facts.match.contact, policy)
+        if question is not None:
+            yield question
+
+
+# --- answers ------------------------------------------------------------------------------------------
+
+
+def conclusive(outcome: Outcome, reply: object) -> bool:
+    """Whether an answer settles its question by itself."""
+    if outcome is Outcome.FOUND:
+        return not (isinstance(reply, VerifyReply) and reply.greylisted)
+    return outcome in (Outcome.NOT_FOUND, Outcome.REFUSED)
+
+
+def settled(answer: Answer | None) -> bool:
+    """Whether asking again is pointless: it was answered, or tried as often as is reasonable."""
+    if answer is None:
+        return False
+    return conclusive(answer.outcome, answer.reply) or answer.inconclusive >= TRIES[answer.outcome]
+
+
+def recall(history: Sequence[Answer], taken_in: float, policy: Policy) -> Answer | None:
+    """Of all answers to one question, newest first, the one that holds for a row taken in then.
+
+    An answer counts if it came no earlier than its freshness before the row was taken in, so a backfill of
+    weeks pays once and a new row gets fresh data.
+    """
+    fresh = [answer for answer in history if answer.received_at >= taken_in - _freshness(answer, policy)]
+    for answer in fresh:
+        if conclusive(answer.outcome, answer.reply):
+            return answer
+    if not fresh:
+        return None
+    newest = fresh[0]
+    return Answer(newest.question, newest.outcome, newest.reply, newest.received_at, newest.origin, len(fresh))
+
+
+def _freshness(answer: Answer, policy: Policy) -> float:
+    judgement = policy.judgement
+    if answer.outcome is Outcome.REFUSED:
+        return REFUSED_FRESH
+    hours = judgement.freshness_found_hours if _found(answer) else judgement.freshness_not_found_hours
+    return hours * HOUR
+
+
+def _found(answer: Answer) -> bool:
+    reply = answer.reply
+    if isinstance(reply, SearchReply):
+        return bool(reply.contacts)
+    return bool(reply.phones) if isinstance(reply, PhonesReply) else isinstance(reply, VerifyReply)
+
+
+# --- the verdict --------------------------------------------------------------------------------------
+
+
+def _verdict(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> Done:
+    """Status by what was wanted: everything sure, something there, nothing, or given up."""
+    steps = policy.judgement.steps
+    wanted: list[tuple[bool, bool]] = []
+    if Endpoint.SEARCH in steps or Endpoint.VERIFY in steps:
+        wanted.append((facts.email is not None, bool(facts.email and sure_email(facts.email, policy))))
+    if Endpoint.PHONES in steps:
+        wanted.append((facts.phone is not None, bool(facts.phone and sure_phone(facts.phone, policy))))
+    if all(sure for _, sure in wanted):
+        return Done(Status.ENRICHED, None)
+    rests_on = used(lead, facts, answers, policy)
+    if failed := [a for a in rests_on if a.outcome in (Outcome.GAVE_UP, Outcome.UNEXPECTED)]:
+        return Done(Status.FAILED, f"{failed[0].question.endpoint}: {_words(failed[0])}")
+    status = Status.PARTIAL if any(there for there, _ in wanted) else Status.NOT_FOUND
+    return Done(status, _why_not_more(lead, facts, rests_on))
+
+
+def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
+    """The most telling reason why the row is not enriched."""
+    for answer in used:
+        if answer.outcome in (Outcome.REFUSED, Outcome.SAID_NO):
+            return f"{answer.question.endpoint} {answer.outcome}: {_words(answer)}"
+    if facts.search is not None and facts.match.contact is None:
+        shown, total = len(facts.search.contacts), facts.search.total
+        if shown == 0:
+            return "company_has_no_contacts"
+        return f"not_among_{shown}_of_{max(shown, total or 0)}"
+    if facts.email is not None and facts.email.deliverable is False:
+        return "email_not_deliverable"
+    if facts.email is None and not lead.names_person:
+        return "no_contact_with_email"
+    return "below_threshold" if facts.email or facts.phone else "nothing_found"
+
+
+def _words(answer: Answer) -> str:
+    return answer.reply.reason if isinstance(answer.reply, NoReply) else answer.outcome

@@ -1,0 +1,261 @@
+"""Where concrete parts, the clock and the signals meet: everything that spends goes through a Session."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import uuid
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from pipeline.budget import Budget
+from pipeline.credit import Ceilings
+from pipeline.events import Event, RowFinished
+from pipeline.fetcher import Fetcher
+from pipeline.limits import Limits
+from pipeline.model import Answer, Lead, Policy, Stop
+from pipeline.observe.summary import Saved
+from pipeline.planner import Ask, next_step, recall
+from pipeline.quota import Window
+from pipeline.settings import FOREVER
+from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from pipeline.settings import Settings
+    from pipeline.store.jobs import Work
+    from pipeline.store.ledger import Usage
+
+SIGNALS: Final = {
+    signal.SIGINT: Stop.INTERRUPTED,
+    signal.SIGTERM: Stop.TERMINATED,
+    signal.SIGHUP: Stop.TERMINATED,
+}
+
+
+@dataclass(slots=True)
+class Tallies:
+    """Counts what the events of a run tell."""
+
+    saved: Saved = field(default_factory=Saved)
+    finished: Counter[int] = field(default_factory=Counter)
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, RowFinished):
+            self.finished[event.job] += 1
+            self.saved.shared += event.shared
+            self.saved.cached += event.cached
+            self.saved.search_confirmed_email += event.verify_saved
+            self.saved.search_gave_phone += event.phones_saved
+
+
+# --- the parts of a run -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Parts:
+    """Things a run is made of, and the places where tests put other clocks and executors."""
+
+    settings: Settings
+    tell: Callable[[Event], None]
+    say: Callable[[str], None]
+    now: Callable[[], float] = time.time
+    offload: Callable[..., Awaitable[Any]] = asyncio.to_thread
+    inline_state: bool = False
+    signals: bool = True
+    begin: Callable[[int, int], None] = lambda _pending, _used: None
+    beyond_reserve: bool = False
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class Session:
+    """An open state with a budget: everything that spends goes through one."""
+
+    def __init__(self, parts: Parts, store: Store) -> None:
+        self.parts = parts
+        self.store = store
+        self.tallies = Tallies()
+        self.started_at = parts.now()
+        self.budget = Budget(store.ledger, limits_of(parts), parts.now, self.tell)
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to those who count and those who show."""
+        self.tallies(event)
+        self.parts.tell(event)
+
+    def answers(self, lead: Lead, work: Work, policy: Policy) -> dict[bytes, Answer]:
+        """Collect what is already known of a lead, without asking."""
+        return known_answers(self.store, lead, work.taken_in, policy)
+
+    def usage(self) -> Usage:
+        """What the account's window holds now."""
+        limits = self.budget.limits
+        return self.store.ledger.usage(limits.window, limits.quota, self.budget.clock())
+
+
+def known_answers(store: Store, lead: Lead, taken_in: float, policy: Policy) -> dict[bytes, Answer]:
+    """Follow the planner as far as the journal goes."""
+    answers: dict[bytes, Answer] = {}
+    while isinstance(step := next_step(lead, answers, policy, 0.0), Ask):
+        before = len(answers)
+        for question in step.questions:
+            known = recall(store.ledger.history(question), taken_in, policy)
+            if known is not None:
+                answers[question.key] = known
+        if len(answers) == before:
+            break
+    return answers
+
+
+def limits_of(parts: Parts) -> Limits:
+    """The run's limits, as the settings and the plan say."""
+    settings, plan = parts.settings, parts.settings.plan_of
+    return Limits(
+        quota=settings.quota,
+        window=Window(settings.window_zone if settings.window == "calendar" else None),
+        reserve_requests=settings.reserve_requests,
+        reserve_credits=settings.reserve_credits,
+        max_requests=settings.max_requests,
+        max_credits=settings.max_credits,
+        wait_up_to=FOREVER if settings.wait else settings.wait_up_to,
+        concurrency=settings.concurrency or plan.concurrency,
+        max_per_second=settings.max_per_second or plan.max_per_second,
+        spread=settings.pace == "spread",
+        ceilings=Ceilings(
+            verify=settings.verify_credits,
+            phones=settings.phones_credits,
+            search_per_contact=settings.search_credits_per_contact,
+        ),
+        beyond_reserve=parts.beyond_reserve,
+    )
+
+
+def state_path(settings: Settings) -> Path:
+    """Where the state lives: one file for all jobs, because the quota belongs to the plan, not to a folder."""
+    if settings.state is not None:
+        return settings.state.expanduser().resolve()
+    from platformdirs import user_state_path  # noqa: PLC0415 - not needed when --state is given
+
+    name = "sandbox.db" if settings.sandbox else "state.db"
+    return user_state_path("leadcontact-pipeline") / name
+
+
+def account_of(settings: Settings) -> str:
+    """Whose quota and credits: the API's host and the account's name."""
+    host = "sandbox" if settings.sandbox else urlsplit(settings.base_url).netloc
+    return f"{host} {settings.account}"
+
+
+@asynccontextmanager
+async def session(parts: Parts) -> AsyncIterator[Session]:
+    """Open the state, show that this run is alive, and settle what dead runs left under way."""
+    path = state_path(parts.settings)
+    with Store.open(path, account_of(parts.settings), owner=parts.owner, inline=parts.inline_state) as store:
+        alive = store.locks.run(parts.owner)
+        alive.acquire()
+        try:
+            await store.ledger.recover()
+            await _renew_credits(parts, store)
+            yield Session(parts, store)
+        finally:
+            alive.path.unlink(missing_ok=True)
+            alive.release()
+
+
+async def _renew_credits(parts: Parts, store: Store) -> None:
+    """On the day the billing cycle turns, the old reading says nothing any more."""
+    day = parts.settings.credits_renew_day
+    usage = store.ledger.usage(Window(), 1, parts.now())
+    if day is None or usage.credits_at is None:
+        return
+    read, today = (datetime.fromtimestamp(at, UTC).date() for at in (usage.credits_at, parts.now()))
+    renewed = today.replace(day=min(day, 28 if today.month == 2 else 30))  # noqa: PLR2004 - shortest months
+    if today >= renewed > read:
+        await store.ledger.forget_credits()
+
+
+@asynccontextmanager
+async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
+    """Connect to the API; signals and the stop time end the run in good order."""
+    from pipeline.client import Client  # noqa: PLC0415 - aiohttp costs 0.2 s, for nothing if all is answered
+
+    settings = session.parts.settings
+    await _note_key(session, key)
+    client = Client(
+        settings.base_url,
+        key,
+        timeout=settings.timeout,
+        connections=session.budget.limits.concurrency,
+        trust_env=settings.trust_env,
+    )
+    with _stop_at(session), _signals(session):
+        async with client:
+            yield Fetcher(session.store.ledger, session.budget, client, session.tell)
+
+
+async def _note_key(session: Session, key: str) -> None:
+    mark = blake2b(key.encode(), digest_size=4, person=b"key mark").hexdigest()
+    before = session.store.jobs.key_mark()
+    if before == mark:
+        return
+    if before is not None:
+        session.parts.say(
+            "The API key changed; ledger and answers stay, since they belong to the account. For another "
+            "customer's key use another --account."
+        )
+    await session.store.jobs.set_key_mark(mark)
+
+
+class _stop_at:  # noqa: N801 - reads as the `with` statement it serves
+    """Stop the run at the time of day the user set."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._handle: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        settings = self._session.parts.settings
+        now = self._session.parts.now()
+        if (moment := settings.stop_moment(now)) is not None:
+            sentence = f"Paused: it is {settings.stop_at}, the time of --stop-at."
+            loop = asyncio.get_running_loop()
+            self._handle = loop.call_later(moment - now, self._session.budget.stop, Stop.STOP_AT, sentence)
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+class _signals:  # noqa: N801 - as above
+    """First signal: ask nothing more and drain. Second SIGINT: leave at once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        if not self._session.parts.signals:
+            return
+        task = asyncio.current_task()
+        for number, why in SIGNALS.items():
+            asyncio.get_running_loop().add_signal_handler(number, self._received, why, task)
+
+    def __exit__(self, *_: object) -> None:
+        if self._session.parts.signals:
+            for number in SIGNALS:
+                asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _received(self, why: Stop, task: asyncio.Task[Any] | None) -> None:
+        stopped = self._session.budget.stopped
+        if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and task is not None:
+            task.cancel()
+        self._session.parts.say("Stopping: waiting for the answers under way …")
+        self._session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")

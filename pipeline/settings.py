@@ -1,0 +1,346 @@
+"""What the user wants: option > environment > `.env` > TOML > default, checked once, with errors people can act on.
+
+Every field is an option, a TOML key and an environment variable `LEADCONTACT_<NAME>`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import subprocess  # `api_key_command` runs a secret manager's own command
+import tomllib
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from pipeline.errors import ConfigError
+from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "LEADCONTACT_"
+FOREVER: Final = 10.0**10
+"""Seconds: `--wait` waits this long for a slot."""
+
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _listed(value: object) -> object:
+    """Take "a,b" for a list, as options and environment variables write it."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _seconds(value: object) -> object:
+    """Take "90s", "60m", "2h", "1d" or a number of seconds."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)):
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _base_url(value: str) -> str:
+    """Only https leaves this machine, since every request carries the key."""
+    parts = urlsplit(value.strip())
+    if not parts.hostname or parts.scheme not in ("http", "https"):
+        raise ValueError("is not a web address; the API's is https://api.leadcontact.ai/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("may not hold a user, a password, a query or a fragment")
+    if parts.scheme == "http" and not _loopback(parts.hostname):
+        raise ValueError("must begin with https:// (plain http would show the key to the network)")
+    return value.strip().rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _clock_time(value: str) -> str:
+    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
+        raise ValueError("is not a time of day such as 06:30")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("is not a time zone such as Europe/Berlin") from None
+    return value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """All settings of a run, checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    # whose requests
+    plan: Literal["free", "starter", "professional", "enterprise"] = "free"
+    daily_quota: Annotated[int, Field(ge=1)] | None = None
+    account: Annotated[str, Field(min_length=1)] = "default"
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.leadcontact.ai/v1"
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    api_key_command: str | None = None
+    state: Path | None = None
+
+    # pace
+    concurrency: Annotated[int, Field(ge=1, le=500)] | None = None
+    max_per_second: Annotated[float, Field(gt=0)] | None = None
+    pace: Literal["burst", "spread"] = "burst"
+    wait_up_to: Seconds = 3600.0
+    wait: bool = False
+    stop_at: Annotated[str, AfterValidator(_clock_time)] | None = None
+    timeout: Annotated[float, BeforeValidator(_seconds), Field(ge=10, le=30)] = 15.0
+    window: Literal["rolling", "calendar"] = "rolling"
+    window_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    # limits
+    max_requests: Count | None = None
+    max_credits: Count | None = None
+    reserve_requests: Count = 0
+    reserve_credits: Count = 10
+    credits_renew_day: Annotated[int, Field(ge=1, le=31)] | None = None
+    search_credits_per_contact: Count = 1
+    verify_credits: Count = 1
+    phones_credits: Count = 1
+
+    # questions (frozen in a job)
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    include_phone: bool = True
+    decision_maker_only: bool = False
+    departments: Words = ()
+    titles: Words = ()
+    widen_limit: Annotated[int, Field(ge=0, le=100)] = 0
+    include_direct_dial: bool = True
+    skip_mobile: bool = False
+
+    # judgement
+    steps: Annotated[tuple[Endpoint, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+        Endpoint.SEARCH,
+        Endpoint.VERIFY,
+        Endpoint.PHONES,
+    )
+    spend: Literal["thrifty", "full"] = "thrifty"
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.90
+    min_phone_confidence: Annotated[float, Field(ge=0, le=1)] = 0.90
+    freshness_found: Annotated[float, BeforeValidator(_seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
+    freshness_not_found: Annotated[float, BeforeValidator(_seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
+
+    # input and output
+    job: str | None = None
+    columns: dict[str, str] = {}
+    encoding: str | None = None
+    priority: str | None = None
+    new_policy: bool = False
+    prune: bool = False
+    sandbox: bool = False
+    summary: Path | None = None
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    strict: bool = False
+    quiet: bool = False
+    trust_env: bool = False
+
+    @property
+    def plan_of(self) -> Plan:
+        """The plan's numbers."""
+        return PLANS[self.plan]
+
+    @property
+    def quota(self) -> int:
+        """Requests a day. Raises ConfigError for a plan without a number of its own."""
+        quota = self.daily_quota or self.plan_of.daily_quota
+        if quota is None:
+            raise ConfigError(
+                "The enterprise plan has no fixed number of requests a day.",
+                "Say yours with --daily-quota N.",
+            )
+        return quota
+
+    @property
+    def policy(self) -> Policy:
+        """What to ask and how to judge it."""
+        asked = {name: getattr(self, name) for name in Questions.model_fields}
+        return Policy(
+            questions=Questions(**asked),
+            judgement=Judgement(
+                steps=self.steps,
+                spend=self.spend,
+                min_confidence=self.min_confidence,
+                min_phone_confidence=self.min_phone_confidence,
+                freshness_found_hours=self.freshness_found / 3600,
+                freshness_not_found_hours=self.freshness_not_found / 3600,
+            ),
+        )
+
+    def key(self) -> str:
+        """Find the API key: environment or `.env`, else its file, else its command. Raises ConfigError."""
+        if self.api_key is not None:
+            text, place = self.api_key.get_secret_value(), "LEADCONTACT_API_KEY"
+        elif self.api_key_file is not None:
+            text, place = _read_key(self.api_key_file), "the file of --api-key-file"
+        elif self.api_key_command is not None:
+            text, place = _run_for_key(self.api_key_command), "the answer of --api-key-command"
+        else:
+            raise ConfigError(
+                "There is no API key.",
+                "Set LEADCONTACT_API_KEY (also in a .env file), or use --api-key-file or --api-key-command; "
+                "to try things without a key, add --sandbox.",
+            )
+        return _checked_key(text.strip(), place)
+
+    def stop_moment(self, now: float) -> float | None:
+        """The next local time of `stop_at`, in Unix seconds."""
+        if self.stop_at is None:
+            return None
+        hour, minute = map(int, self.stop_at.split(":"))
+        start = datetime.fromtimestamp(now).astimezone()
+        moment = start.replace(hour=hour, minute=minute, second=0, microsecond=0, tzinfo=None)
+        if moment.timestamp() <= now:
+            moment += timedelta(days=1)
+        return moment.timestamp()
+
+
+# --- the key ------------------------------------------------------------------------------------------
+
+
+def _checked_key(key: str, place: str) -> str:
+    if not key:
+        raise ConfigError(f"The API key in {place} is blank.", "Put the key from Settings > API Access there.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"The API key in {place} holds a space or a character that no key has.",
+            "Copy it again from Settings > API Access; an editor may have put a typographic character in.",
+        )
+    return key
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"The key file {path} cannot be read ({reason}).", "Check --api-key-file.") from error
+
+
+def _run_for_key(command: str) -> str:
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - the user's own command
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise ConfigError(
+            f"The command of --api-key-command failed ({type(error).__name__}).",
+            "Run it by hand: it must print the key alone.",
+        ) from None
+    return done.stdout
+
+
+# --- where settings come from -------------------------------------------------------------------------
+
+
+def load(
+    options: Mapping[str, Any], config: Path | None, environ: Mapping[str, str], *, cwd: Path
+) -> tuple[Settings, list[str]]:
+    """Merge all places a setting may stand in; return the settings and warnings. Raises ConfigError."""
+    told = _from_toml(config) if config else {}
+    dotenv, environment = _dotenv((config.parent if config else cwd) / ".env"), dict(environ)
+    warnings = []
+    for place, names in ((".env", dotenv), ("the environment", environment)):
+        found, odd = _from_environment(names, place)
+        told |= found
+        warnings += odd
+    columns = {**told.get("columns", {}), **options.get("columns", {})}
+    merged = told | {name: value for name, value in options.items() if value is not None} | {"columns": columns}
+    if options.get("api_key_file") or options.get("api_key_command"):
+        merged.pop("api_key", None)
+    try:
+        return Settings(**merged), warnings
+    except ValidationError as error:
+        raise _explained(error) from None
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        told = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"The configuration {path} cannot be read ({reason}).", "Check --config.") from None
+    if "api_key" in told:
+        raise ConfigError(
+            f"The configuration {path} holds an api_key.",
+            "Configuration files get shared: put the key into LEADCONTACT_API_KEY, .env or api_key_file.",
+        )
+    for name in told:
+        if name not in Settings.model_fields:
+            raise _unknown(name, f"the configuration {path}", _alike(name))
+    return told
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - only where there is such a file
+
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
+def _from_environment(names: Mapping[str, str], place: str) -> tuple[dict[str, str], list[str]]:
+    """Keep our settings; a name that resembles one is an error, any other of our prefix a warning."""
+    found, warnings = {}, []
+    for name, value in names.items():
+        field = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX) or name == "LEADCONTACT_CONFIG":
+            continue
+        if field in Settings.model_fields and field != "columns":
+            if value != "" or field == "api_key":
+                found[field] = value
+        elif alike := _alike(field):
+            raise _unknown(name, place, f"{PREFIX}{alike.upper()}")
+        else:
+            warnings.append(f"{name} in {place} is not a setting of this program and is ignored.")
+    return found, warnings
+
+
+def _alike(name: str) -> str | None:
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), Settings.model_fields, n=1, cutoff=0.75)
+    return close[0] if close else None
+
+
+def _unknown(name: str, place: str, alike: str | None) -> ConfigError:
+    fix = f"Did you mean {alike}?" if alike else "The README's configuration table lists all settings."
+    return ConfigError(f"{name} in {place} is not a setting.", fix)
+
+
+def _explained(error: ValidationError) -> ConfigError:
+    """Turn the first complaint into a sentence; never show the value, it may be a key."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    said = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "extra_forbidden":
+        return _unknown(name, "the settings", _alike(name))
+    option = "--" + name.replace("_", "-")
+    said = said if said.startswith(("is ", "must ", "may ", "should ")) else f"is not usable ({said})"
+    return ConfigError(
+        f"The setting {name} {said}.", f"Change {option}, {PREFIX}{name.upper()} or the TOML key {name}."
+    )
+
+
+def environment() -> dict[str, str]:
+    """The process's environment; read here and nowhere else."""
+    return dict(os.environ)

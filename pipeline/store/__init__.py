@@ -1,0 +1,158 @@
+"""The state: what was paid for, what is reserved, what is being made. One SQLite file for all jobs."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import StateError
+from pipeline.store.commit import Committer, Inline, Threaded, explain
+from pipeline.store.jobs import Jobs
+from pipeline.store.ledger import Ledger
+from pipeline.store.locks import Locks
+
+if TYPE_CHECKING:
+    from typing import Self
+
+VERSION = 1
+"""The schema's version; a file with a later one was written by a newer program."""
+
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
+"""File systems without the shared memory that SQLite's write-ahead log needs."""
+
+
+@dataclass(slots=True)
+class Store:
+    """An open state file: `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work."""
+
+    path: Path
+    jobs: Jobs
+    ledger: Ledger
+    locks: Locks
+    _committer: Committer
+    _reader: sqlite3.Connection
+
+    @classmethod
+    def open(cls, path: Path, account: str, *, owner: str = "", inline: bool = False) -> Self:
+        """Open or create a state file for one account. Raises StateError with the reason and what to do."""
+        _check_place(path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists():
+                path.touch(mode=0o600)
+            writer = _connect(path)
+            _migrate(writer, path)
+            reader = _connect(path)
+            account_id = _account(writer, account)
+        except (sqlite3.Error, OSError) as error:
+            raise _unusable(path, error) from error
+        committer: Committer = Inline(writer) if inline else Threaded(writer)
+        locks = Locks(path.with_name(path.name + ".locks"))
+        return cls(
+            path=path,
+            jobs=Jobs(committer, reader, account_id),
+            ledger=Ledger(committer, reader, account_id, owner, locks.alive),
+            locks=locks,
+            _committer=committer,
+            _reader=reader,
+        )
+
+    @staticmethod
+    def last_moment(path: Path) -> float | None:
+        """When the state's youngest request was made; None without one."""
+        if not path.exists():
+            return None
+        db = _connect(path)
+        try:
+            row = db.execute("SELECT reserved_at FROM attempt ORDER BY id DESC LIMIT 1").fetchone()
+        finally:
+            db.close()
+        return float(row[0]) if row else None
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+        self._committer.close()
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA secure_delete = ON")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise StateError(
+            f"The state file {path} was written by a newer version of this program (schema {version}, this one "
+            f"knows {VERSION}).",
+            "Upgrade leadcontact-pipeline, or choose another file with --state.",
+        )
+    if version == VERSION:
+        return
+    db.execute("PRAGMA journal_mode = WAL")
+    schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
+    db.executescript(f"BEGIN IMMEDIATE;\n{_only_once(schema)}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+
+
+def _only_once(schema: str) -> str:
+    """Let two processes that create the file at the same moment both succeed."""
+    for kind in ("TABLE", "UNIQUE INDEX", "INDEX"):
+        schema = schema.replace(f"CREATE {kind} ", f"CREATE {kind} IF NOT EXISTS ")
+    return schema
+
+
+def _account(db: sqlite3.Connection, name: str) -> int:
+    db.execute("INSERT INTO account (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+    return int(db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()[0])
+
+
+def _check_place(path: Path) -> None:
+    kind = file_system(path)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StateError(
+            f"The state file {path} would lie on a network file system ({kind}), where SQLite loses data.",
+            "Choose a local path with --state.",
+        )
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system a path lies on, by the kernel's mount table; empty where there is none."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text("utf-8")
+    except OSError:
+        return ""
+    place, best = path.resolve(), ("", "")
+    for line in mounts.splitlines():
+        _, mount, kind, *_ = line.split(" ")
+        mount = mount.replace("\\040", " ")
+        if place.is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind)
+    return best[1]
+
+
+def _unusable(path: Path, error: Exception) -> StateError:
+    if isinstance(error, StateError):
+        return error
+    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+        return StateError(
+            f"{path} is not a state file of this program, or it is damaged.",
+            "Restore it from a backup, or name another file with --state.",
+        )
+    explained = explain(error)
+    reason = error if explained is error else str(error)
+    return StateError(
+        f"The state file {path} cannot be opened ({reason}).",
+        "Check the folder's permissions and free space, or choose another file with --state.",
+    )

@@ -1,0 +1,31 @@
+"""What tests share: the virtual clock's loop, and the bridge that lets aioresponses speak to today's aiohttp."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import aioresponses.core as core
+import pytest
+from aiohttp import ClientResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NEEDS_WRITER = "stream_writer" in inspect.signature(ClientResponse.__init__).parameters
+
+
+class BridgedClientResponse(ClientResponse):
+    """aioresponses 0.7 builds responses without `stream_writer`, which aiohttp >= 3.14 asks for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if NEEDS_WRITER:
+            kwargs.setdefault("stream_writer", Mock(name="stream_writer"))
+        super().__init__(*args, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def _aioresponses_bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(core, "ClientResponse", BridgedClientResponse)
+    yield

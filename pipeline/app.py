@@ -197,7 +197,7 @@ async def _open_run(opened: Session, job: Job) -> JobRun:
     output = (
         StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
     )
-    run = JobRun(job, policies[0], job.source.get("columns", {}), output)
+    run = JobRun(job, policies[0], job.source.get("columns", {}), output, jobs.has_late_copies(job.id))
 
     def answers(lead: Lead, work: Work) -> dict[bytes, Answer]:
         """Answers to the questions of today, or to those the row was asked under."""

@@ -116,6 +116,11 @@ class Budget:
             self._tell(RunStopped(why, sentence))
             self._lanes.wake()
 
+    def raise_if_halted(self) -> None:
+        """Raise Halted if the run is over."""
+        if self.stopped is not None:
+            raise Halted(self.stopped)
+
     @property
     def well(self) -> bool:
         """Whether the API answers: a question that fails meanwhile fails by itself."""
@@ -211,8 +216,7 @@ class Budget:
     def _obstacle(self, question: Question) -> float | None:
         """Seconds after which to look again, or sooner if something settles; None if the way is clear."""
         self._check_own_limits(question)
-        if self.stopped is not None:
-            raise Halted(self.stopped)
+        self.raise_if_halted()
         now = self.clock()
         if self._limits_reached(question) or self._contract_in_doubt():
             return ELSEWHERE

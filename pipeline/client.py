@@ -76,5 +76,4 @@ async def _read(response: aiohttp.ClientResponse) -> RawReply:
         retry_after=headers.get("Retry-After"),
         date=headers.get("Date"),
         location=headers.get("Location"),
-        truncated=size > MAX_BODY,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pipeline.errors import InputUnusable, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 FIELDS: Final = (
     "company",
@@ -35,14 +35,15 @@ _KNOWN: Final = {
     "company": """
         company name, organization name, organisation name, name of company, firmenname, nom de l'entreprise,
         nom de la société, nombre de la empresa
-        > company, organization, organisation, account name, account, firma, unternehmen, entreprise, société,
+        > company, organization, organisation, account name, firma, unternehmen, entreprise, société,
         empresa, azienda, bedrijf, person organization, lead organization, deal organization, employer,
-        current company, company or account
+        current company, company account
+        > account
         > associated company, primary company, primary associated company
     """,
     "domain": """
         company domain name, company domain, domain, domain name, organization domain, primary domain
-        > website, website url, web site, company website, company website url, company url, homepage,
+        > website, website url, company website, company website url, company url, homepage,
         webseite, internetseite, site web, site internet, sitio web, sito web, organization website,
         account website
     """,
@@ -75,7 +76,8 @@ _KNOWN: Final = {
     """,
     "id": """
         record id, contact record id, hs object id
-        > id, row id, crm id, external id
+        > id, row id
+        > crm id, external id
         > lead id, prospect id
         > contact id, person id, apollo contact id
     """,
@@ -142,10 +144,10 @@ def recognise(headers: Sequence[Header], told: Mapping[str, str], where: str) ->
     Raises UsageError for an unknown field, InputUnusable for a header that is not there, an ambiguous one,
     or a list in which nothing says whom to ask about.
     """
-    fields = {field: _told(field, name, headers, where) for field, name in told.items() if name}
     for field in told:
         if field not in FIELDS:
             raise UsageError(f"--column {field}=… names no field.", _meant(field, FIELDS, "Fields"))
+    fields = {field: _told(field, name.strip(), headers, where) for field, name in told.items() if name.strip()}
     used = set(fields.values())
     found, passed_over = _found([header for header in headers if header.key not in used], told, where)
     fields = {field: key for field in FIELDS if (key := fields.get(field) or found.get(field))}
@@ -156,16 +158,20 @@ def recognise(headers: Sequence[Header], told: Mapping[str, str], where: str) ->
 
 def _told(field: str, name: str, headers: Sequence[Header], where: str) -> str:
     """Find the header the user named; "Name (1)" is the first of several called Name."""
-    same = [header for header in headers if header.name == name.strip()]
-    if len(same) > 1:
-        raise _twice(field, same[0], same[1], where)
-    for header in headers:
-        if name.strip() in (header.key, f"{header.name} (1)"):
-            return header.key
-    alike = [header for header in headers if header.name and fold(header.name) == fold(name)]
-    if len(alike) == 1:
-        return alike[0].key
-    fix = _meant(name, [header.key for header in headers], "Headers")
+    ways: tuple[Callable[[Header], bool], ...] = (
+        lambda header: header.name == name,
+        lambda header: header.key == name,
+        lambda header: f"{header.key} (1)" == name,
+        lambda header: fold(header.name) == fold(name) != "",
+    )
+    for fits in ways:
+        if fitting := [header for header in headers if fits(header)]:
+            if len(fitting) > 1:
+                raise _twice(field, fitting[0], fitting[1], where)
+            return fitting[0].key
+    fix = "The first line looks like data: put a header line above it."
+    if not _look_like_data(headers):
+        fix = _meant(name, [header.key for header in headers], "Headers")
     raise InputUnusable(f"{where} has no column {_quoted(name)} ({field}).", fix)
 
 
@@ -174,7 +180,7 @@ def _found(
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Recognise columns by name; also return pairs of a header passed over and the one taken instead."""
     candidates: dict[str, list[tuple[int, Header]]] = {}
-    for header, field, rank in _readings(headers):
+    for header, field, rank in _readings(headers, told):
         if field not in told:
             candidates.setdefault(field, []).append((rank, header))
     found, passed_over = {}, []
@@ -187,11 +193,11 @@ def _found(
     return found, passed_over
 
 
-def _readings(headers: Sequence[Header]) -> list[tuple[Header, str, int]]:
+def _readings(headers: Sequence[Header], told: Mapping[str, str]) -> list[tuple[Header, str, int]]:
     """Look each header up; three names mean another thing in other company."""
     known = [(header, *_RANKS[folded]) for header in headers if (folded := fold(header.name)) in _RANKS]
     names = {fold(header.name) for header, _, _ in known}
-    fields = {field for _, field, _ in known}
+    fields = {field for _, field, _ in known} | told.keys()
     meant = {}
     if "nom" in names and "first_name" not in fields:
         meant["nom"] = "name"
@@ -215,10 +221,15 @@ def _twice(field: str, one: Header, other: Header, where: str) -> InputUnusable:
 def _nothing_usable(headers: Sequence[Header], where: str) -> InputUnusable:
     what = f"{where} has no usable column: neither company, domain nor e-mail is among its headers"
     how = 'Name one with --column, e.g. --column company="HEADER"'
-    if len(headers) == 1 or any(_DATA.search(header.name) for header in headers):
+    if _look_like_data(headers):
         hint = "; if the first line is already data, put a header line above it, e.g. company."
         return InputUnusable(f"{what}.", how + hint)
     return InputUnusable(f"{what} ({_listed([header.key for header in headers])}).", f"{how}.")
+
+
+def _look_like_data(headers: Sequence[Header]) -> bool:
+    """Guess that the header is missing: then its names are cells, and no message may show them."""
+    return len(headers) == 1 or any(_DATA.search(header.name) for header in headers)
 
 
 def _meant(word: str, words: Sequence[str], kind: str) -> str:

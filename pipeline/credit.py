@@ -35,7 +35,7 @@ class Ceilings:
 
 @dataclass(slots=True)
 class Prices:
-    """What a search is known to cost in this run: a fixed price, a price a contact, or not known yet.
+    """What a search is known to cost in this run: a fixed price, a price a contact, both, or not known yet.
 
     Every lone search gives one observation (credits gone, contacts returned). A price is known when AGREE
     observations that returned somebody fit it, and all readings that still fit are then reckoned with.
@@ -44,6 +44,7 @@ class Prices:
     ceilings: Ceilings = Ceilings()
     lone: int = 0
     _seen: list[tuple[int, int]] = field(default_factory=list)
+    _believed: list[tuple[int, int]] = field(default_factory=list)
 
     def reserve(self, question: Question) -> int:
         """Credits to hold back before this question goes."""
@@ -62,21 +63,23 @@ class Prices:
 
     def learning(self) -> bool:
         """Whether the next search should go alone."""
-        return self.lone < LONE_SEARCHES and not self._hypotheses()
+        return self.lone < LONE_SEARCHES and not self._believed
 
     def observe(self, gone: int | None, contacts: int) -> None:
         """Note a lone search; `gone` is None for the first, which only sets the gauge."""
         self.lone += 1
         if gone is not None and gone >= 0:
             self._seen.append((gone, contacts))
+            self._believed = self._hypotheses()
 
     def forget(self) -> None:
         """A reading that no known price explains: believe the ceilings again."""
         self._seen.clear()
+        self._believed.clear()
 
     def _known(self, contacts: int) -> int | None:
         """The price of a search returning `contacts`, by the dearest reading that fits."""
-        return max((fixed + each * contacts for fixed, each in self._hypotheses()), default=None)
+        return max((fixed + each * contacts for fixed, each in self._believed), default=None)
 
     def _hypotheses(self) -> list[tuple[int, int]]:
         """Prices (fixed, per contact) that explain every observation."""
@@ -84,12 +87,18 @@ class Prices:
         if len(telling) < AGREE:
             return []
         gone, contacts = telling[0]
-        candidates = [(gone, 0)] + ([(0, gone // contacts)] if gone % contacts == 0 and gone else [])
+        steepest = gone // contacts
+        slopes = {0, steepest, min(steepest, self.ceilings.search_per_contact)}
+        slopes |= {(cost - gone) // (many - contacts) for cost, many in telling if many != contacts}
         return [
             (fixed, each)
-            for fixed, each in candidates
-            if all(cost == fixed + each * many for cost, many in self._seen if many or not fixed)
+            for each in sorted(slopes)
+            if each >= 0 and (fixed := gone - each * contacts) >= 0 and self._fits(fixed, each)
         ]
+
+    def _fits(self, fixed: int, each: int) -> bool:
+        """Whether a price explains every observation; a search that returned nobody may have been cheaper."""
+        return all(cost == fixed + each * many if many else cost <= fixed for cost, many in self._seen)
 
 
 def after_reading(ledger: int | None, reading: int, under_way: int) -> int:

@@ -51,6 +51,7 @@ class JobRun:
     policy: Policy
     columns: Mapping[str, str]
     output: Output
+    has_copies: bool = False
     finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
         default_factory=lambda: asyncio.Queue(maxsize=1000)
     )
@@ -114,7 +115,7 @@ class Engine:
             if not fresh:
                 return
             for work in fresh:
-                if not self._worth_feeding(after_halt):
+                if not self._worth_feeding(after_halt) or (self._budget.stopped and not work.searched):
                     return
                 after_halt += self._budget.stopped is not None
                 self._in_hand[work.id] = None
@@ -141,8 +142,8 @@ class Engine:
                 await self._ask(step, work, run.policy, answers)
                 step = next_step(lead, answers, run.policy, self._budget.clock())
         except Halted:
-            if answers:
-                searched = _searched(lead, answers, run.policy)
+            searched = _searched(lead, answers, run.policy)
+            if len(answers) > work.progress or (searched and not work.searched):
                 await self._jobs.put_back(work, len(answers), searched=searched)
             return
         if isinstance(step, Defer):
@@ -171,9 +172,10 @@ class Engine:
     ) -> None:
         status = step.status if isinstance(step, Done) else Status.INVALID
         at = self._budget.clock()
-        line = enriched(lead, answers, run.policy, status, step.reason, at)
-        copies = self._jobs.copies(work) if self._jobs.has_late_copies(run.job.id) else []
-        finish = Finish(work, status, step.reason, at, _searched(lead, answers, run.policy))
+        facts = step.facts if isinstance(step, Done) else None
+        line = enriched(lead, answers, run.policy, status, step.reason, at, facts=facts)
+        copies = self._jobs.copies(work) if run.has_copies else []
+        finish = Finish(work, status, step.reason, at, _searched(lead, answers, run.policy), bool(copies))
         await run.finished.put((finish, [_encode(line), *_copy_lines(line, copies)]))
         self._tell(_finished(run, line))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.model import Endpoint, Origin, Outcome, Status
+    from pipeline.model import Endpoint, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +18,6 @@ class RequestSettled:
     key: str
     outcome: Outcome
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerUsed:
-    """A row got an answer, paid for now or not."""
-
-    endpoint: Endpoint
-    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,6 @@ class RunStopped:
 
 Event = (
     RequestSettled
-    | AnswerUsed
     | RowFinished
     | RowDeferred
     | CreditsRead

@@ -150,8 +150,8 @@ def _emails(lead: Lead, contact: Contact | None, answers: Mapping[bytes, Answer]
 def _email_line(address: str, told: float | None, source: str, answers: Mapping[bytes, Answer]) -> EmailLine:
     """One address: what verify says of it, else what search told."""
     answer = answers.get(verify_question(address).key)
-    if answer is None or not isinstance(answer.reply, VerifyReply):
-        return _line(address, told, source)
+    if answer is None or not isinstance(answer.reply, VerifyReply) or answer.reply.greylisted:
+        return _line(address, told, source)  # greylisted is a try, not a result
     checked = answer.reply.checked_at or iso(answer.received_at)
     return _line(address, answer.reply.confidence, source, deliverable=answer.reply.deliverable, checked_at=checked)
 
@@ -237,10 +237,17 @@ def used(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: Poli
 
 
 def enriched(
-    lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, status: Status, reason: str | None, at: float
+    lead: Lead,
+    answers: Mapping[bytes, Answer],
+    policy: Policy,
+    status: Status,
+    reason: str | None,
+    at: float,
+    *,
+    facts: Facts | None = None,
 ) -> Enriched:
-    """Write down what is known of a finished lead: one line of the output."""
-    facts = gather(lead, answers, policy)
+    """Write down what is known of a finished lead: one line of the output. `facts` saves gathering them again."""
+    facts = facts or gather(lead, answers, policy)
     contact = facts.match.contact
     return Enriched(
         row=lead.row,

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import backoff
 
 from pipeline.errors import Ambiguous, NotSent
-from pipeline.events import AnswerUsed, Event
 from pipeline.model import JOURNALED, Answer, NoReply, Origin, Outcome, Permit, Policy, Question
 from pipeline.planner import recall, settled
 from pipeline.protocol import RawReply, Verdict, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from pipeline.budget import Budget
-    from pipeline.client import Client
     from pipeline.store.ledger import Ledger
 
 DELAYS: Final = (1.0, 2.0, 4.0)
 """Seconds before each retry (guide, "Error Handling"); every retry takes a permit of its own."""
 
 
+FAILURES: Final = (NotSent, Ambiguous)
+
+
+class Sender(Protocol):
+    """Whatever puts a permitted question on the wire: the client, or a network made of a function."""
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Send once. Raises NotSent or Ambiguous."""
+        ...
+
+
 class Fetcher:
     """Gets answers. One question is asked once, however many leads ask it at the same moment (promise 4)."""
 
-    def __init__(self, ledger: Ledger, budget: Budget, client: Client, tell: Callable[[Event], None]) -> None:
+    def __init__(self, ledger: Ledger, budget: Budget, client: Sender) -> None:
         self._ledger = ledger
         self._budget = budget
         self._client = client
-        self._tell = tell
         self._started = budget.clock()
         self._flights: dict[bytes, asyncio.Future[None]] = {}
         self._retried = backoff.on_exception(
-            _delays, (NotSent, Ambiguous), max_tries=len(DELAYS) + 1, jitter=None, logger=None
+            _delays, FAILURES, max_tries=len(DELAYS), jitter=None, logger=None
         )(self._attempt)
 
     async def fetch(self, question: Question, taken_in: float, policy: Policy, after: float = 0.0) -> Answer:
@@ -50,16 +58,15 @@ class Fetcher:
             known = recall(history, taken_in, policy)
             if known is not None and (settled(known) or known.received_at > after):
                 origin = Origin.SHARED if shared or known.received_at >= self._started else Origin.CACHE
-                self._tell(AnswerUsed(question.endpoint, origin))
                 return replace(known, origin=origin)
             flight = self._flights.get(question.key)
             if flight is not None:
                 await asyncio.shield(flight)
                 shared = True
                 continue
+            self._budget.raise_if_halted()
             answer = await self._fly(question, history[0].received_at if history else 0.0)
             if answer is not None:
-                self._tell(AnswerUsed(question.endpoint, Origin.API))
                 return replace(answer, inconclusive=1 + (known.inconclusive if known else 0))
 
     async def _fly(self, question: Question, newest: float) -> Answer | None:
@@ -78,10 +85,14 @@ class Fetcher:
                 flight.set_result(None)
 
     async def _ask(self, question: Question, newest: float) -> Answer | None:
-        """Send with retries; when all failed though the API is well, note that the question was given up."""
+        """Send, and after a failure with retries; when all failed though the API is well, note that the question was given up."""
+        try:
+            return await self._attempt(question, newest)
+        except FAILURES:
+            await asyncio.sleep(DELAYS[0])
         try:
             return await self._retried(question, newest)
-        except (NotSent, Ambiguous) as error:
+        except FAILURES as error:
             if not self._budget.well:
                 return None  # the API's failure, not the question's: go on when it is well, or halt
             now, reason = self._budget.clock(), f"no answer ({error})"
@@ -118,6 +129,6 @@ def _reason(verdict: Verdict) -> str:
 
 
 def _delays() -> Generator[float, Exception, None]:
-    """The waits between retries, in backoff's protocol: the first value only starts the generator."""
+    """The waits after the first retry, in backoff's protocol: the first value only starts the generator."""
     yield 0.0
-    yield from DELAYS
+    yield from DELAYS[1:]

@@ -24,6 +24,9 @@ class Lanes:
 
     async def enter(self, must_go_alone: Callable[[], bool]) -> bool:
         """Wait for a place; return whether it is one alone. What must be learned may be known by then."""
+        if not self._alone and not self._alone_waiting and not must_go_alone():
+            self._inside += 1
+            return False
         async with self._changed:
             if not must_go_alone():
                 await self._changed.wait_for(lambda: not self._alone and not self._alone_waiting)

@@ -68,8 +68,7 @@ def match(lead: Lead, contacts: Sequence[Contact], questions: Questions) -> Matc
     """
     ranked = sorted(contacts, key=lambda contact: _preference(contact, questions))
     if not lead.names_person:
-        here = [contact for contact in ranked if _at_company(lead, contact)]
-        best = here[0] if here else None
+        best = next((contact for contact in ranked if _at_company(lead, contact)), None)
         return _match("best", (best and best.email_confidence) or 0.0, best, ranked)
     scored = [(_score(lead, contact), contact) for contact in ranked]
     nearest = [contact for _, contact in sorted(scored, key=lambda pair: -pair[0])]
@@ -297,7 +296,6 @@ def _email(contact: Contact) -> str:
 # --- the best for a row that names nobody -------------------------------------------------------------
 
 
-@lru_cache(1 << 14)
 def _preference(contact: Contact, questions: Questions) -> tuple[object, ...]:
     """Return what the best is sorted by, smallest first.
 
@@ -309,7 +307,8 @@ def _preference(contact: Contact, questions: Questions) -> tuple[object, ...]:
         -((contact.email_confidence or 0.0) if contact.email else -1.0),
         -((contact.phone_confidence or 0.0) if contact.phone else -1.0),
         -_seniority(contact.title or ""),
-        contact.model_dump_json(),
+        contact.email or "",
+        *(part or "" for part in (contact.first_name, contact.last_name, contact.title, contact.phone)),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Frozen(BaseModel):
@@ -102,18 +102,22 @@ class Permit:
 # --- what comes back ----------------------------------------------------------------------------------
 
 
-class Contact(Frozen):
-    """A person as `search` returns them (guide, "Endpoint 1")."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None
+Score = Annotated[float, Field(ge=0, le=1)] | None
 
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
-    email_confidence: float | None = None
-    phone: str | None = None
-    phone_confidence: float | None = None
-    title: str | None = None
-    company: str | None = None
-    department: str | None = None
+
+class Contact(Frozen):
+    """A person as `search` returns them (guide, "Endpoint 1"). What is there is not blank."""
+
+    first_name: Text = None
+    last_name: Text = None
+    email: Text = None
+    email_confidence: Score = None
+    phone: Text = None
+    phone_confidence: Score = None
+    title: Text = None
+    company: Text = None
+    department: Text = None
 
 
 class SearchReply(Frozen):

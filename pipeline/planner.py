@@ -44,6 +44,10 @@ TRIES: Final = {Outcome.GAVE_UP: 3, Outcome.FOUND: 3, Outcome.UNEXPECTED: 2, Out
 """Times a question is asked before an inconclusive answer stands (found: a greylisted mailbox)."""
 
 
+LACKING: Final = {Endpoint.SEARCH: "no usable company", Endpoint.VERIFY: "no usable e-mail address"}
+"""What a row needs for a step to be asked."""
+
+
 # --- steps --------------------------------------------------------------------------------------------
 
 
@@ -63,10 +67,11 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing more is worth asking."""
+    """Nothing more is worth asking; `facts` is what was found."""
 
     status: Status
     reason: str | None
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +114,8 @@ def unaskable(lead: Lead, policy: Policy) -> str | None:
         return None
     if lead.unusable:
         return "; ".join(f"{field}: {why}" for field, why in sorted(lead.unusable.items()))
-    if steps == (Endpoint.VERIFY,):
-        return "no usable e-mail address"
-    return "no usable company and no usable e-mail address"
+    lacking = [words for step, words in LACKING.items() if step in steps]
+    return " and ".join(lacking) or "names nobody whose number could be asked for"
 
 
 # --- which questions ----------------------------------------------------------------------------------
@@ -201,12 +205,16 @@ def _verdict(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: 
     if Endpoint.PHONES in steps:
         wanted.append((facts.phone is not None, bool(facts.phone and sure_phone(facts.phone, policy))))
     if all(sure for _, sure in wanted):
-        return Done(Status.ENRICHED, None)
+        return Done(Status.ENRICHED, None, facts)
     rests_on = used(lead, facts, answers, policy)
-    if failed := [a for a in rests_on if a.outcome in (Outcome.GAVE_UP, Outcome.UNEXPECTED)]:
-        return Done(Status.FAILED, f"{failed[0].question.endpoint}: {_words(failed[0])}")
+    if failed := [answer for answer in rests_on if _given_up(answer)]:
+        return Done(Status.FAILED, f"{failed[0].question.endpoint}: {_words(failed[0])}", facts)
     status = Status.PARTIAL if any(there for there, _ in wanted) else Status.NOT_FOUND
-    return Done(status, _why_not_more(lead, facts, rests_on))
+    return Done(status, _why_not_more(lead, facts, rests_on), facts)
+
+
+def _given_up(answer: Answer) -> bool:
+    return answer.outcome is not Outcome.SAID_NO and not conclusive(answer.outcome, answer.reply)
 
 
 def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
@@ -227,4 +235,6 @@ def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
 
 
 def _words(answer: Answer) -> str:
+    if isinstance(answer.reply, VerifyReply) and answer.reply.greylisted:
+        return "greylisted"
     return answer.reply.reason if isinstance(answer.reply, NoReply) else answer.outcome

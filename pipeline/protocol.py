@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +63,6 @@ class RawReply:
     retry_after: str | None = None
     date: str | None = None
     location: str | None = None
-    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Verdict:
 # --- questions ----------------------------------------------------------------------------------------
 
 
+@lru_cache(1 << 12)
 def search_question(company: str, questions: Questions, *, filtered: bool, limit: int = 0) -> Question:
     """Who works there? Filters narrow it only if asked to; a list that names people is never narrowed."""
     limit = limit or questions.limit
@@ -90,11 +91,13 @@ def search_question(company: str, questions: Questions, *, filtered: bool, limit
     return _question(Endpoint.SEARCH, fields, limit)
 
 
+@lru_cache(1 << 12)
 def verify_question(email: str) -> Question:
     """Does this mailbox take mail?"""
     return _question(Endpoint.VERIFY, {"email": email, "smtp_check": True, "format_check": True})
 
 
+@lru_cache(1 << 12)
 def phones_question(
     *,
     email: str | None,
@@ -147,7 +150,7 @@ def server_time(raw: RawReply) -> float | None:
 
 
 def _understand(question: Question, raw: RawReply) -> Verdict:
-    top = None if raw.truncated else _object(raw.body)
+    top = _object(raw.body)
     if top is None:
         return Verdict(Outcome.UNEXPECTED, NoReply(reason="the answer is not a JSON object"))
     if top.get("success") is False:
@@ -202,21 +205,19 @@ _READERS: Final[dict[Endpoint, Callable[[Mapping[str, Any], Question], Reply | N
 
 def _contact(fields: dict[str, Any]) -> Contact:
     try:
-        contact = Contact.model_validate(fields)
+        return Contact.model_validate(fields, strict=True)
     except ValidationError:
-        contact = _mended(fields)
-    scores = (contact.email_confidence, contact.phone_confidence)
-    if all(score is None or 0 <= score <= 1 for score in scores):
-        return contact
-    return _mended(fields)
+        return Contact.model_validate(_mended(fields))
 
 
-def _mended(fields: dict[str, Any]) -> Contact:
+_SCORES: Final = ("email_confidence", "phone_confidence")
+_TEXTS: Final = tuple(name for name in Contact.model_fields if name not in _SCORES)
+
+
+def _mended(fields: dict[str, Any]) -> dict[str, Any]:
     """Read a contact whose fields have unexpected types: what can be read is kept, the rest is absent."""
-    texts = {name: _text(fields.get(name)) for name in Contact.model_fields}
-    return Contact.model_validate(
-        texts | {name: _confidence(fields.get(name)) for name in ("email_confidence", "phone_confidence")},
-    )
+    texts = {name: _text(fields.get(name)) for name in _TEXTS}
+    return texts | {name: _confidence(fields.get(name)) for name in _SCORES}
 
 
 def _phone(entry: object) -> Phone | None:
@@ -302,11 +303,16 @@ def _retry_after(raw: RawReply, now: float) -> float | None:
 def _http_date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+@lru_cache(1 << 8)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def iso(at: float) -> str:
     """A moment as the output writes it: UTC, to the second."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(int(at))

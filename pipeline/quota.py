@@ -36,9 +36,10 @@ class Window:
 
     def opens(self, now: float, dated: int | None) -> float:
         """When the slot used at `dated` is free again; None stands for a request still under way."""
+        counted = math.ceil(now) if dated is None else dated
         if self.zone is None:
-            return (math.ceil(now) if dated is None else dated) + DAY
-        return self._midnight(now - GUARD, 1) + GUARD
+            return counted + DAY
+        return self._midnight(counted + GUARD, 1) + GUARD
 
     @cached_property
     def _zone(self) -> ZoneInfo:

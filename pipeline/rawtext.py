@@ -129,9 +129,20 @@ def encoding_of(stream: Stream, told: str | None) -> str:
     return marked or codec
 
 
+def doubt(stream: Stream, encoding: str) -> str:
+    """Warn of an encoding the user named for text that is UTF-8: "Müller" would be asked for as "MÃ¼ller"."""
+    if encoding.startswith("utf") or stream.head.isascii():
+        return ""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(stream.head)
+    except UnicodeDecodeError:
+        return ""
+    return " as --encoding says, but it reads as UTF-8"
+
+
 def _checked(told: str) -> str:
     try:
-        b"".decode(told, "replace")
+        b"a".decode(told, "replace")
         return codecs.lookup(told).name
     except (LookupError, UnicodeError, ValueError) as error:
         raise ConfigError(

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from contextlib import AbstractAsyncContextManager
+
+    from pipeline.fetcher import Sender
     from pipeline.settings import Settings
     from pipeline.store.jobs import Work
     from pipeline.store.ledger import Usage
@@ -72,6 +75,7 @@ class Parts:
     offload: Callable[..., Awaitable[Any]] = asyncio.to_thread
     inline_state: bool = False
     signals: bool = True
+    connect: Callable[[Session, str], AbstractAsyncContextManager[Sender]] | None = None
     begin: Callable[[int, int], None] = lambda _pending, _used: None
     beyond_reserve: bool = False
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -186,20 +190,24 @@ async def _renew_credits(parts: Parts, store: Store) -> None:
 @asynccontextmanager
 async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
     """Connect to the API; signals and the stop time end the run in good order."""
+    await _note_key(session, key)
+    connect = session.parts.connect or _client
+    with _stop_at(session), _signals(session):
+        async with connect(session, key) as sender:
+            yield Fetcher(session.store.ledger, session.budget, sender)
+
+
+def _client(session: Session, key: str) -> AbstractAsyncContextManager[Sender]:
     from pipeline.client import Client  # noqa: PLC0415 - aiohttp costs 0.2 s, for nothing if all is answered
 
     settings = session.parts.settings
-    await _note_key(session, key)
-    client = Client(
+    return Client(
         settings.base_url,
         key,
         timeout=settings.timeout,
         connections=session.budget.limits.concurrency,
         trust_env=settings.trust_env,
     )
-    with _stop_at(session), _signals(session):
-        async with client:
-            yield Fetcher(session.store.ledger, session.budget, client, session.tell)
 
 
 async def _note_key(session: Session, key: str) -> None:

@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess  # `api_key_command` runs a secret manager's own command
 import tomllib
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -30,6 +30,8 @@ PREFIX: Final = "LEADCONTACT_"
 FOREVER: Final = 10.0**10
 """Seconds: `--wait` waits this long for a slot."""
 
+KEY_PLACES: Final = frozenset({"api_key", "api_key_file", "api_key_command"})
+
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -47,14 +49,27 @@ def _seconds(value: object) -> object:
     return value
 
 
+def _headers(value: object) -> object:
+    """Take "field=header,field=header" for a table, as the environment variable writes it."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if all(name.strip() and equals for name, equals, _ in pairs):
+            return {name.strip(): header.strip() for name, _, header in pairs}
+    return value
+
+
 def _base_url(value: str) -> str:
     """Only https leaves this machine, since every request carries the key."""
-    parts = urlsplit(value.strip())
-    if not parts.hostname or parts.scheme not in ("http", "https"):
+    try:
+        parts = urlsplit(value.strip())
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:  # its words may show the address, and with it a password
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
         raise ValueError("is not a web address; the API's is https://api.leadcontact.ai/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("may not hold a user, a password, a query or a fragment")
-    if parts.scheme == "http" and not _loopback(parts.hostname):
+    if parts.scheme == "http" and not _loopback(host):
         raise ValueError("must begin with https:// (plain http would show the key to the network)")
     return value.strip().rstrip("/")
 
@@ -145,7 +160,7 @@ class Settings(BaseModel):
 
     # input and output
     job: str | None = None
-    columns: dict[str, str] = {}
+    columns: Annotated[dict[str, str], BeforeValidator(_headers)] = {}
     encoding: str | None = None
     priority: str | None = None
     new_policy: bool = False
@@ -211,11 +226,15 @@ class Settings(BaseModel):
         if self.stop_at is None:
             return None
         hour, minute = map(int, self.stop_at.split(":"))
-        start = datetime.fromtimestamp(now).astimezone()
-        moment = start.replace(hour=hour, minute=minute, second=0, microsecond=0, tzinfo=None)
-        if moment.timestamp() <= now:
-            moment += timedelta(days=1)
-        return moment.timestamp()
+        today = datetime.fromtimestamp(now).astimezone().date()
+        readings = (datetime.combine(today + timedelta(days=days), time(hour, minute)) for days in (0, 1))
+        # In the night in which the clocks go back a time comes twice; either ends the run.
+        moments = {at.replace(fold=fold).timestamp() for at in readings for fold in _folds(at)}
+        return min(moment for moment in moments if moment > now)
+
+
+def _folds(at: datetime) -> tuple[int, ...]:
+    return (0, 1) if at.replace(fold=1).timestamp() > at.timestamp() else (0,)
 
 
 # --- the key ------------------------------------------------------------------------------------------
@@ -234,7 +253,7 @@ def _checked_key(key: str, place: str) -> str:
 
 def _read_key(path: Path) -> str:
     try:
-        return path.expanduser().read_text("utf-8")
+        return path.expanduser().read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(f"The key file {path} cannot be read ({reason}).", "Check --api-key-file.") from error
@@ -263,21 +282,31 @@ def load(
     warnings = []
     for place, names in ((".env", dotenv), ("the environment", environment)):
         found, odd = _from_environment(names, place)
-        told |= found
+        told = _over(told, found)
         warnings += odd
-    columns = {**told.get("columns", {}), **options.get("columns", {})}
-    merged = told | {name: value for name, value in options.items() if value is not None} | {"columns": columns}
-    if options.get("api_key_file") or options.get("api_key_command"):
-        merged.pop("api_key", None)
+    merged = _over(told, {name: value for name, value in options.items() if value is not None})
     try:
         return Settings(**merged), warnings
     except ValidationError as error:
         raise _explained(error) from None
 
 
+def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one place's settings over another's; whoever says where the key is, says it alone."""
+    merged = dict(lower)
+    if not KEY_PLACES.isdisjoint(upper):
+        merged = {name: value for name, value in merged.items() if name not in KEY_PLACES}
+    merged |= upper
+    below, above = (_headers(place.get("columns", {})) for place in (lower, upper))
+    merged["columns"] = above or below
+    if isinstance(below, dict) and isinstance(above, dict):
+        merged["columns"] = below | above
+    return merged
+
+
 def _from_toml(path: Path) -> dict[str, Any]:
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
+        told = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"The configuration {path} cannot be read ({reason}).", "Check --config.") from None
@@ -297,7 +326,12 @@ def _dotenv(path: Path) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values  # noqa: PLC0415 - only where there is such a file
 
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"The file {path} cannot be read ({reason}).", "Mend it or move it away.") from None
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _from_environment(names: Mapping[str, str], place: str) -> tuple[dict[str, str], list[str]]:
@@ -307,7 +341,7 @@ def _from_environment(names: Mapping[str, str], place: str) -> tuple[dict[str, s
         field = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or name == "LEADCONTACT_CONFIG":
             continue
-        if field in Settings.model_fields and field != "columns":
+        if field in Settings.model_fields:
             if value != "" or field == "api_key":
                 found[field] = value
         elif alike := _alike(field):

@@ -93,9 +93,8 @@ class Source:
     understood. `path` is "-" for stdin, `fingerprint` None for anything that can be read only once.
     """
 
-    def __init__(self, path: str, begin: Callable[[], _Begun], told: Mapping[str, str]) -> None:
-        begun = begin()
-        found = cols.recognise(begun.headers, told, begun.stream.name)
+    def __init__(self, path: str, begin: Callable[[], tuple[_Begun, cols.Columns]]) -> None:
+        begun, found = begin()
         self.path = path
         self.format = begun.format
         self.encoding = begun.encoding
@@ -117,7 +116,7 @@ class Source:
             return begun.records
         if self.fingerprint is None:
             raise InternalError("A pipe was to be read twice.")
-        begun = self._begin()
+        begun, _ = self._begin()
         if begun.headers != self._headers:
             begun.stream.close()
             raise InputUnusable(f"{begun.stream.name} changed while it was read.", "Start again.")
@@ -147,18 +146,19 @@ def open_source(
     (a field that does not exist) and ConfigError (an encoding that does not exist).
     """
 
-    def begin() -> _Begun:
+    def begin() -> tuple[_Begun, cols.Columns]:
         if path == "-":
             stream = rawtext.Stream("stdin", stdin or sys.stdin.buffer, lent=True)
         else:
             stream = rawtext.Stream(path, _opened(path))
         try:
-            return _begun(stream, Path(path).suffix.lower(), encoding)
+            begun = _begun(stream, Path(path).suffix.lower(), encoding)
+            return begun, cols.recognise(begun.headers, columns, stream.name)
         except BaseException:
             stream.close()
             raise
 
-    return Source(path, begin, columns)
+    return Source(path, begin)
 
 
 def _opened(path: str) -> BinaryIO:
@@ -182,8 +182,9 @@ def _fingerprint(path: str) -> Fingerprint | None:
 
 def _description(begun: _Begun, found: cols.Columns) -> str:
     delimiter = "tab" if begun.delimiter == "\t" else f'"{begun.delimiter}"'
+    doubt = rawtext.doubt(begun.stream, begun.encoding)
     shape = f"CSV, delimiter {delimiter}" if begun.format == "csv" else "JSONL"
-    read_as = f"{begun.stream.name}: {shape}, {rawtext.label(begun.encoding)}"
+    read_as = f"{begun.stream.name}: {shape}, {rawtext.label(begun.encoding)}{doubt}"
     return f"{read_as}; {cols.described(found, len(begun.headers))}"
 
 
@@ -248,7 +249,7 @@ def _rows(reader: Reader, name: str) -> Iterator[list[str]]:
     try:
         for row in reader:
             done = reader.line_num
-            if any(map(str.strip, row)):
+            if row and (row[0].strip() or any(map(str.strip, row))):
                 yield row
     except csv.Error as error:
         raise _misquoted(str(error), name, done + 1, reader.line_num) from None
@@ -266,12 +267,14 @@ def _misquoted(why: str, name: str, begins: int, ends: int) -> InputUnusable:
 
 def _csv_records(rows: Iterable[list[str]], keys: list[str], stream: Stream) -> Iterator[Record]:
     width = len(keys)
-    with stream:
+    try:
         for number, cells in enumerate(rows, 1):
             if len(cells) == width:
-                yield Record(number, dict(zip(keys, cells, strict=True)))
+                yield Record(number, dict(zip(keys, cells, strict=False)))
             else:
                 yield _ragged(number, cells, keys)
+    finally:
+        stream.close()
 
 
 def _ragged(number: int, cells: list[str], keys: list[str]) -> Record:
@@ -297,22 +300,26 @@ def _begun_jsonl(stream: Stream, encoding: str) -> _Begun:
         what = f"{stream.name}: none of the first {len(peeked)} lines is a JSON object."
         raise InputUnusable(what, f"Write one object a line: jq -c . {stream.name} > leads.jsonl")
     keys = list(dict.fromkeys(chain.from_iterable(usable)))
-    headers = [cols.Header(position, key, key) for position, key in enumerate(keys, 1)]
+    headers = [cols.Header(position, key.strip(), key) for position, key in enumerate(keys, 1)]
     return _Begun(stream, "jsonl", encoding, None, headers, chain(peeked, records))
 
 
 def _json_records(lines: Iterator[str], stream: Stream) -> Iterator[Record]:
-    with stream:
+    try:
         for number, line in enumerate(filter(str.strip, lines), 1):
-            try:
-                values = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                yield _broken(number, line, _why(line, error))
-                continue
-            if isinstance(values, dict):
-                yield Record(number, values)
-            else:
-                yield _broken(number, line, "not a JSON object")
+            yield _json_record(number, line)
+    finally:
+        stream.close()
+
+
+def _json_record(number: int, line: str) -> Record:
+    try:
+        values = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return _broken(number, line, _why(line, error))
+    if isinstance(values, dict):
+        return Record(number, values)
+    return _broken(number, line, "not a JSON object")
 
 
 def _why(line: str, error: orjson.JSONDecodeError) -> str:
@@ -320,7 +327,7 @@ def _why(line: str, error: orjson.JSONDecodeError) -> str:
         return "line longer than 16 million characters"
     if any("\udc80" <= letter <= "\udcff" for letter in line):
         return "not UTF-8"
-    return f"not JSON at character {error.pos + 1}"
+    return f"not JSON at character {min(error.pos, len(line.rstrip())) + 1}"
 
 
 def _broken(number: int, line: str, why: str) -> Record:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import orjson
 
 from pipeline.events import (
-    AnswerUsed,
     CircuitChanged,
     ClockDiffers,
     CreditsRead,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-DEBUG_EVENTS: Final = (RequestSettled, AnswerUsed, RowFinished, RowDeferred, CreditsRead)
+DEBUG_EVENTS: Final = (RequestSettled, RowFinished, RowDeferred, CreditsRead)
 
 SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     ClockDiffers: lambda e: (
@@ -47,7 +46,6 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     ),
     RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
     RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} {e.reason}".rstrip(),
-    AnswerUsed: lambda e: f"{e.endpoint} answered from {e.origin}",
     RowFinished: lambda e: f"Row {e.row}: {e.status}",
     CreditsRead: lambda e: f"Credits told: {e.credits:,}",
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StateError
-from pipeline.store.commit import Committer, Inline, Threaded, explain
+from pipeline.store.commit import Committer, explain
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
 from pipeline.store.locks import Locks
@@ -21,6 +22,9 @@ VERSION = 1
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
 """File systems without the shared memory that SQLite's write-ahead log needs."""
+
+MOUNTS = Path("/proc/self/mounts")
+"""The kernel's table of what is mounted where."""
 
 
 @dataclass(slots=True)
@@ -42,13 +46,15 @@ class Store:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not path.exists():
                 path.touch(mode=0o600)
-            writer = _connect(path)
-            _migrate(writer, path)
-            reader = _connect(path)
-            account_id = _account(writer, account)
+            with ExitStack() as unless_whole:
+                writer = unless_whole.enter_context(closing(_connect(path)))
+                _migrate(writer, path)
+                account_id = _account(writer, account)
+                reader = _connect(path)
+                unless_whole.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
-        committer: Committer = Inline(writer) if inline else Threaded(writer)
+        committer = Committer(writer, inline=inline)
         locks = Locks(path.with_name(path.name + ".locks"))
         return cls(
             path=path,
@@ -85,14 +91,22 @@ class Store:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA secure_delete = ON")
-    db.execute("PRAGMA foreign_keys = ON")
-    db.execute("PRAGMA synchronous = FULL")
+    try:
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version, tables = db.execute(
+        "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+    ).fetchone()
+    if version == 0 and tables:
+        raise _not_a_state(path)
     if version > VERSION:
         raise StateError(
             f"The state file {path} was written by a newer version of this program (schema {version}, this one "
@@ -118,8 +132,8 @@ def _account(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()[0])
 
 
-def _check_place(path: Path) -> None:
-    kind = file_system(path)
+def _check_place(path: Path, mounts: Path = MOUNTS) -> None:
+    kind = file_system(path, mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StateError(
             f"The state file {path} would lie on a network file system ({kind}), where SQLite loses data.",
@@ -127,14 +141,14 @@ def _check_place(path: Path) -> None:
         )
 
 
-def file_system(path: Path) -> str:
+def file_system(path: Path, mounts: Path = MOUNTS) -> str:
     """The type of the file system a path lies on, by the kernel's mount table; empty where there is none."""
     try:
-        mounts = Path("/proc/self/mounts").read_text("utf-8")
+        table = mounts.read_text("utf-8")
     except OSError:
         return ""
     place, best = path.resolve(), ("", "")
-    for line in mounts.splitlines():
+    for line in table.splitlines():
         _, mount, kind, *_ = line.split(" ")
         mount = mount.replace("\\040", " ")
         if place.is_relative_to(mount) and len(mount) >= len(best[0]):
@@ -146,13 +160,17 @@ def _unusable(path: Path, error: Exception) -> StateError:
     if isinstance(error, StateError):
         return error
     if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
-        return StateError(
-            f"{path} is not a state file of this program, or it is damaged.",
-            "Restore it from a backup, or name another file with --state.",
-        )
+        return _not_a_state(path)
     explained = explain(error)
     reason = error if explained is error else str(error)
     return StateError(
         f"The state file {path} cannot be opened ({reason}).",
         "Check the folder's permissions and free space, or choose another file with --state.",
+    )
+
+
+def _not_a_state(path: Path) -> StateError:
+    return StateError(
+        f"{path} is not a state file of this program, or it is damaged.",
+        "Restore it from a backup, or name another file with --state.",
     )

@@ -1,27 +1,50 @@
-"""Group commit: many callers, one transaction, one sync to disk; each caller waits until its part is durable."""
+"""Group commit: many callers, one transaction, one sync to disk; each caller waits until its part is durable.
+
+Statements run in the loop's thread, where they cost microseconds; only COMMIT, which waits for the disk, goes to
+a thread of its own. Two threads taking turns on every statement would wait for each other's interpreter lock.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
-import time
-from queue import Empty, SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
 T = TypeVar("T")
-Operation = "Callable[[sqlite3.Connection], Any]"
 
-LINGER = 0.002
+LINGER = 0.001
 """Seconds a group waits for company when the one before it had some; a lone caller never waits."""
 
 COMPANY = 4
 """From this many callers on, a group counts as company."""
+
+PATIENCE = 30_000
+"""Milliseconds to wait for another process's transaction."""
+
+
+class Transaction:
+    """One group's transaction: the connection, and what its operations have read and will write once, at its end."""
+
+    __slots__ = ("after_commit", "before_commit", "db", "shared")
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.shared: dict[object, Any] = {}
+        self.before_commit: list[Callable[[], None]] = []
+        self.after_commit: list[Callable[[], None]] = []
+
+    def end(self) -> None:
+        """Make it durable."""
+        self.db.execute("COMMIT")
+        for note in self.after_commit:
+            note()
 
 
 class Waiting:
@@ -29,7 +52,7 @@ class Waiting:
 
     __slots__ = ("error", "future", "operation", "result")
 
-    def __init__(self, operation: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, operation: Callable[[Transaction], Any], future: asyncio.Future[Any]) -> None:
         self.operation = operation
         self.future = future
         self.result: Any = None
@@ -45,11 +68,85 @@ class Waiting:
             self.future.set_result(self.result)
 
 
+class Committer:
+    """Runs operations in groups. With `inline`, COMMIT too runs in the loop's thread, for virtual time."""
+
+    def __init__(self, db: sqlite3.Connection, *, inline: bool = False) -> None:
+        self.commits = 0
+        self._db = db
+        self._group: list[Waiting] = []
+        self._busy = False
+        self._company = False
+        self._thread = None if inline else ThreadPoolExecutor(1, "state-writer")
+
+    async def run(self, operation: Callable[[Transaction], T]) -> T:
+        """Run an operation; return when it is durable."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._group.append(Waiting(operation, future))
+        if len(self._group) == 1 and not self._busy:
+            self._schedule(loop)
+        return await future
+
+    def close(self) -> None:
+        """Write what is still queued, then close the connection."""
+        if self._thread is not None:
+            self._thread.shutdown()
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+        group, self._group = self._group, []
+        run_group(self._db, group)
+        self._db.close()
+        _deliver(group)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._company and self._thread is not None:
+            loop.call_later(LINGER, self._flush, loop)
+        else:
+            loop.call_soon(self._flush, loop)
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._busy or not self._group:
+            return
+        group, self._group = self._group, []
+        self._company = len(group) >= COMPANY
+        self.commits += 1
+        if self._thread is None:
+            run_group(self._db, group)
+            _deliver(group)
+            return
+        transaction = _begun(self._db, group)
+        if transaction is None:
+            ending = self._thread.submit(run_group, self._db, group)
+        else:
+            ending = self._thread.submit(transaction.end)
+        self._busy = True
+        ending.add_done_callback(lambda done: self._call(loop, done, group))
+
+    def _call(self, loop: asyncio.AbstractEventLoop, done: Future[None], group: list[Waiting]) -> None:
+        """Go back to the loop's thread, if there still is a loop."""
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._ended, loop, done, group)
+
+    def _ended(self, loop: asyncio.AbstractEventLoop, done: Future[None], group: list[Waiting]) -> None:
+        self._busy = False
+        if done.exception() is not None:
+            _roll_back(self._db)
+            run_group(self._db, group)
+        _deliver(group)
+        if self._group:
+            self._schedule(loop)
+
+
 def run_group(db: sqlite3.Connection, group: list[Waiting]) -> None:
     """Run operations in one transaction. If one fails, each is run again in a transaction of its own."""
+    if not group:
+        return
     try:
-        _transaction(db, group)
+        transaction = _run(db, group, PATIENCE)
+        transaction.end()
     except Exception as error:  # noqa: BLE001 - whatever an operation raises belongs to its caller
+        _roll_back(db)
         if len(group) == 1:
             group[0].error = explain(error)
             return
@@ -57,16 +154,34 @@ def run_group(db: sqlite3.Connection, group: list[Waiting]) -> None:
             run_group(db, [waiting])
 
 
-def _transaction(db: sqlite3.Connection, group: list[Waiting]) -> None:
-    db.execute("BEGIN IMMEDIATE")
+def _begun(db: sqlite3.Connection, group: list[Waiting]) -> Transaction | None:
+    """Run the operations without waiting for anybody; None if that is not possible, and nothing was done."""
     try:
-        for waiting in group:
-            waiting.result = waiting.operation(db)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
+        return _run(db, group, 0)
+    except Exception:  # noqa: BLE001 - another process writes, or an operation fails: run_group sorts it out
+        _roll_back(db)
+        return None
+
+
+def _run(db: sqlite3.Connection, group: list[Waiting], patience: int) -> Transaction:
+    db.execute(f"PRAGMA busy_timeout = {patience}")
+    db.execute("BEGIN IMMEDIATE")
+    transaction = Transaction(db)
+    for waiting in group:
+        waiting.result = waiting.operation(transaction)
+    for finish in transaction.before_commit:
+        finish()
+    return transaction
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+
+
+def _deliver(group: list[Waiting]) -> None:
+    for waiting in group:
+        waiting.deliver()
 
 
 def explain(error: BaseException) -> BaseException:
@@ -77,90 +192,3 @@ def explain(error: BaseException) -> BaseException:
         f"The state file cannot be written ({error}).",
         "Make room on its disk or choose another place with --state; nothing that was answered is lost.",
     )
-
-
-class Inline:
-    """Group commit without a thread, for virtual time: what one turn of the loop submits is one transaction."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._group: list[Waiting] = []
-
-    async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """Run an operation; return when it is durable."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        if not self._group:
-            loop.call_soon(self._flush)
-        self._group.append(Waiting(operation, future))
-        return await future
-
-    def close(self) -> None:
-        """Close the connection; nothing is under way."""
-        self._db.close()
-
-    def _flush(self) -> None:
-        group, self._group = self._group, []
-        run_group(self._db, group)
-        for waiting in group:
-            waiting.deliver()
-
-
-class Threaded:
-    """Group commit in one writer thread, so that the loop never waits for the disk."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="state-writer", daemon=True)
-        self._thread.start()
-        self.commits = 0
-
-    async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """Run an operation; return when it is durable."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(Waiting(operation, future))
-        return await future
-
-    def close(self) -> None:
-        """Write what is still queued, then stop the thread."""
-        self._queue.put(None)
-        self._thread.join()
-        self._db.close()
-
-    def _work(self) -> None:
-        company = False
-        while (first := self._queue.get()) is not None:
-            if company:
-                time.sleep(LINGER)
-            group, closing = self._drain(first)
-            company = len(group) >= COMPANY
-            run_group(self._db, group)
-            self.commits += 1
-            self._deliver(group)
-            if closing:
-                return
-
-    def _drain(self, first: Waiting) -> tuple[list[Waiting], bool]:
-        group = [first]
-        while True:
-            try:
-                waiting = self._queue.get_nowait()
-            except Empty:
-                return group, False
-            if waiting is None:
-                return group, True
-            group.append(waiting)
-
-    @staticmethod
-    def _deliver(group: list[Waiting]) -> None:
-        def wake() -> None:
-            for waiting in group:
-                waiting.deliver()
-
-        loop = group[0].future.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(wake)
-
-
-Committer = Inline | Threaded

@@ -15,8 +15,9 @@ from pipeline.store.sql import SQL
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
+    from typing import Self
 
-    from pipeline.store.commit import Committer
+    from pipeline.store.commit import Committer, Transaction
 
 READY, DEFERRED, COPY, COPIED = "ready", "deferred", "copy", "copied"
 
@@ -76,9 +77,16 @@ class Work:
     taken_in: float
     company: int
     spelling: str | None
+    progress: int
+    rank: int
     state: str = READY
     reason: str | None = None
     finished_at: float = 0.0
+
+    @property
+    def searched(self) -> bool:
+        """Whether the company's search is known to be answered."""
+        return self.rank >= SEARCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ class Finish:
     reason: str | None
     at: float
     searched: bool
+    has_copies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +205,14 @@ class Jobs:
 
     async def take_in(self, intake: Intake, rows: Sequence[Row]) -> None:
         """Take in some rows, durably."""
-        await self._committer.run(lambda db: _TakeIn(db, intake).all(rows))
+        taken = await self._committer.run(lambda tx: _TakeIn(tx.db, intake).all(rows))
+        taken.tell(intake)
 
     async def end_intake(self, intake: Intake, source: dict[str, Any], rows: int, *, prune: bool) -> int:
         """Note what was read; with `prune`, drop unfinished leads the list no longer has. Returns how many."""
 
-        def end(db: sqlite3.Connection) -> int:
+        def end(tx: Transaction) -> int:
+            db = tx.db
             gone = _prune(db, intake) if prune else 0
             values = (orjson.dumps(source).decode(), rows, intake.job)
             db.execute("UPDATE job SET source = ?, next_row = ? WHERE id = ?", values)
@@ -214,7 +225,8 @@ class Jobs:
     async def wake(self, job: int, now: float) -> int:
         """Make deferred leads whose time has come ready again; return how many."""
 
-        def wake(db: sqlite3.Connection) -> int:
+        def wake(tx: Transaction) -> int:
+            db = tx.db
             companies = Counter(company for (company,) in db.execute(SQL["wake"], (job, now)).fetchall())
             db.executemany(SQL["waiting"], [(n, company) for company, n in companies.items()])
             _count(db, job, {DEFERRED: -companies.total(), READY: companies.total()})
@@ -242,12 +254,13 @@ class Jobs:
 
     async def finish(self, job: int, finishes: Sequence[Finish], committed: Committed) -> None:
         """Note finished leads together with the output's new length."""
-        await self._committer.run(lambda db: _finish(db, job, finishes, committed))
+        await self._committer.run(lambda tx: _finish(tx.db, job, finishes, committed))
 
     async def copied(self, job: int, works: Sequence[Work], committed: Committed) -> None:
         """Note that late duplicates have their lines."""
 
-        def note(db: sqlite3.Connection) -> None:
+        def note(tx: Transaction) -> None:
+            db = tx.db
             n = sum(db.execute(SQL["copied"], (work.id,)).rowcount for work in works)
             _count(db, job, {COPY: -n, COPIED: n})
             db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
@@ -257,7 +270,8 @@ class Jobs:
     async def defer(self, job: int, work: Work, until: float, progress: int) -> None:
         """Leave a lead until a later time."""
 
-        def defer(db: sqlite3.Connection) -> None:
+        def defer(tx: Transaction) -> None:
+            db = tx.db
             db.execute(SQL["defer"], (until, progress, work.id))
             db.execute(SQL["waiting"], (-1, work.company))
             _count(db, job, {READY: -1, DEFERRED: 1})
@@ -267,7 +281,8 @@ class Jobs:
     async def put_back(self, work: Work, progress: int, *, searched: bool) -> None:
         """Leave a lead for the next run, noting how far it got, so that it comes early then."""
 
-        def put(db: sqlite3.Connection) -> None:
+        def put(tx: Transaction) -> None:
+            db = tx.db
             db.execute(SQL["put_back"], (progress, work.id))
             if searched:
                 db.execute(SQL["company_searched"], (work.company,))
@@ -292,7 +307,7 @@ class Jobs:
         return self._reader.execute(SQL["copied_rows"], (work.id,)).fetchall()
 
     async def _run(self, sql: str, values: tuple[object, ...]) -> None:
-        await self._committer.run(lambda db: db.execute(sql, values) and None)
+        await self._committer.run(lambda tx: tx.db.execute(sql, values) and None)
 
     # --- runs ---
 
@@ -361,7 +376,7 @@ def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], commit
     states: Counter[str] = Counter()
     for done in finishes:
         db.execute(SQL["finish"], (done.status, done.reason, done.at, done.work.id))
-        copies = db.execute(SQL["copied"], (done.work.id,)).rowcount
+        copies = db.execute(SQL["copied"], (done.work.id,)).rowcount if done.has_copies else 0
         states.update({READY: -1, done.status: 1, COPY: -copies, COPIED: copies})
     companies = Counter(done.work.company for done in finishes)
     db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
@@ -382,36 +397,56 @@ def _prune(db: sqlite3.Connection, intake: Intake) -> int:
 
 
 class _TakeIn:
-    """Takes rows into a job inside one transaction."""
+    """Takes rows into a job inside one transaction, which may be run again: the intake is told only afterwards."""
 
     def __init__(self, db: sqlite3.Connection, intake: Intake) -> None:
         self._db = db
         self._intake = intake
         self._states: Counter[str] = Counter()
         self._waiting: Counter[int] = Counter()
+        self._companies: dict[str, int] = {}
+        self._occurrences: Counter[str] = Counter()
+        self._added = self._changes = 0
 
-    def all(self, rows: Sequence[Row]) -> None:
+    def tell(self, intake: Intake) -> None:
+        """Let the intake know what is durable now."""
+        if len(intake.companies) > 100_000:  # noqa: PLR2004 - bounds memory, not meaning
+            intake.companies.clear()
+        intake.companies |= self._companies
+        intake.occurrences += self._occurrences
+        intake.added += self._added
+        intake.changed += self._changes
+
+    def all(self, rows: Sequence[Row]) -> Self:
         """Take in every row, then adjust the counters once."""
         for row in rows:
             self._take(row, row.lead_id)
         _count(self._db, self._intake.job, dict(self._states))
         self._db.executemany(SQL["waiting"], [(n, company) for company, n in self._waiting.items() if n])
+        return self
 
     def _take(self, row: Row, lead_id: str) -> None:
-        known = self._db.execute(SQL["known_lead"], (self._intake.job, lead_id, 0)).fetchone()
+        known = self._known(lead_id)
         if known is None:
             self._insert(row, lead_id, READY, None, 0)
             return
         lead, subject, seen, state, company = known
+        other = f"{lead_id}~{row.subject.hex()[:8]}"
         if seen == self._intake.number and subject == row.subject:
             self._duplicate(row, lead_id, lead)
-        elif seen == self._intake.number:
+        elif subject != row.subject and (seen == self._intake.number or self._known(other) is not None):
             # One id, two different people in one list: both are asked, neither replaces the other.
-            self._take(row, f"{lead_id}~{row.subject.hex()[:8]}")
+            self._take(row, other)
         elif subject == row.subject:
             self._db.execute(SQL["seen_again"], (self._intake.number, row.input, lead))
         else:
             self._changed(row, lead, state, company)
+
+    def _known(self, lead_id: str, occurrence: int = 0) -> tuple[int, bytes, int, str, int] | None:
+        known: tuple[int, bytes, int, str, int] | None = self._db.execute(
+            SQL["known_lead"], (self._intake.job, lead_id, occurrence)
+        ).fetchone()
+        return known
 
     def _insert(self, row: Row, lead_id: str, state: str, original: int | None, occurrence: int) -> None:
         company = self._company(row)
@@ -431,12 +466,12 @@ class _TakeIn:
         self._states[state] += 1
         if state == READY:
             self._waiting[company] += 1
-            intake.added += 1
+            self._added += 1
 
     def _duplicate(self, row: Row, lead_id: str, original: int) -> None:
-        self._intake.occurrences[lead_id] += 1
-        occurrence = self._intake.occurrences[lead_id]
-        known = self._db.execute(SQL["known_lead"], (self._intake.job, lead_id, occurrence)).fetchone()
+        self._occurrences[lead_id] += 1
+        occurrence = self._intake.occurrences[lead_id] + self._occurrences[lead_id]
+        known = self._known(lead_id, occurrence)
         if known is None:
             self._insert(row, lead_id, COPY, original, occurrence)
         else:
@@ -450,19 +485,18 @@ class _TakeIn:
         if state == READY:
             self._waiting[company] -= 1
         self._waiting[new_company] += 1
-        self._states.update({state: -1, READY: 1})
-        self._intake.changed += 1
+        self._states[state] -= 1
+        self._states[READY] += 1
+        self._changes += 1
         if state not in (READY, DEFERRED):
             copies = self._db.execute(SQL["uncopy"], (lead,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))
 
     def _company(self, row: Row) -> int:
-        known = self._intake.companies.get(row.company_key)
+        known = self._companies.get(row.company_key) or self._intake.companies.get(row.company_key)
         if known is None or row.priority:
             values = (self._intake.job, row.company_key, row.spelling, row.rank, row.priority)
             known = int(self._db.execute(SQL["company"], values).fetchone()[0])
-            if len(self._intake.companies) > 100_000:  # noqa: PLR2004 - bounds memory, not meaning
-                self._intake.companies.clear()
-            self._intake.companies[row.company_key] = known
+            self._companies[row.company_key] = known
         return known

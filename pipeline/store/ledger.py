@@ -7,7 +7,7 @@ answered a moment ago, the account is not shut, the window has a slot, the credi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.credit import affordable, after_reading
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from pipeline.store.commit import Committer
+    from pipeline.store.commit import Committer, Transaction
 
 
 # --- what is asked of the ledger, and what it says ----------------------------------------------------
@@ -143,34 +143,47 @@ class Ledger:
         self._owner = owner
         self._alive = alive
         self._counted = _Counted()
+        self._beside: set[int] = set()
 
     async def reserve(self, wish: Reservation) -> Decision:
         """Reserve a request, durably, or say why it may not go."""
-        return await self._committer.run(lambda db: self._reserve(db, wish))
+        return await self._committer.run(lambda tx: self._reserve(tx, wish))
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Note what became of a request and keep its answer, durably, in one transaction."""
-        return await self._committer.run(lambda db: self._settle(db, settlement))
+        settled = await self._committer.run(lambda tx: self._settle(tx, settlement))
+        self._beside.discard(settlement.attempt)
+        return settled
 
     async def note(self, question: Question, reason: str, now: float) -> None:
         """Write into the journal that a question was given up for this window."""
         row = (self._account, question.key, question.endpoint, 0, now, None, reason.encode())
-        await self._committer.run(lambda db: db.execute(SQL["keep_answer"], row) and None)
+        await self._committer.run(lambda tx: tx.db.execute(SQL["keep_answer"], row) and None)
 
     async def shut(self, until: float | None) -> None:
         """Send nothing before `until`; None opens the account."""
-        await self._committer.run(lambda db: db.execute(SQL["shut"], (until, self._account)) and None)
+
+        def shut(tx: Transaction) -> None:
+            tx.db.execute(SQL["shut"], (until, self._account))
+            self._books(tx).shut_until = until
+
+        await self._committer.run(shut)
 
     async def forget_credits(self) -> None:
         """Treat the credits as never told, so that one search may ask."""
-        await self._committer.run(lambda db: db.execute(SQL["forget_credits"], (self._account,)) and None)
+
+        def forget(tx: Transaction) -> None:
+            books = self._books(tx)
+            books.credits = books.read_at = None
+
+        await self._committer.run(forget)
 
     async def forget_answers(self, questions: set[bytes], since: float) -> None:
         """Drop the answers of a broken contract: they say nothing about the leads."""
 
-        def drop(db: sqlite3.Connection) -> None:
+        def drop(tx: Transaction) -> None:
             rows = [(self._account, key, since) for key in questions]
-            db.executemany(SQL["forget_answers"], rows)
+            tx.db.executemany(SQL["forget_answers"], rows)
 
         await self._committer.run(drop)
 
@@ -195,91 +208,149 @@ class Ledger:
 
     # --- inside the transaction ---
 
-    def _reserve(self, db: sqlite3.Connection, wish: Reservation) -> Decision:
-        claim = db.execute(SQL["open_claim"], (self._account, wish.question.key)).fetchone()
-        if claim is not None:
-            if self._alive(claim[1]):
-                return Claimed()
-            self._recover(db)
-        newest = db.execute(SQL["newest_answer"], (self._account, wish.question.key)).fetchone()
+    def _books(self, tx: Transaction) -> _Books:
+        """Open the account's books once a transaction; they are written back at its end."""
+        books = tx.shared.get(self)
+        if books is None:
+            books = tx.shared[self] = _Books(tx.db, self._account)
+            books.counted = self._counted
+            tx.before_commit.append(books.write)
+            tx.after_commit.append(lambda: self._keep_count(books))
+        return books
+
+    def _keep_count(self, books: _Books) -> None:
+        """Only a committed count may be built on: a rolled back attempt's id is given out again."""
+        self._counted = books.counted
+
+    def _reserve(self, tx: Transaction, wish: Reservation) -> Decision:
+        question, books = wish.question, self._books(tx)
+        newest = tx.db.execute(SQL["newest_answer"], (self._account, question.key)).fetchone()
         if newest is not None and newest[0] > wish.newer_than:
             return Answered()
-        refusal = self._no_slot(db, wish) or self._no_credits(db, wish)
+        refusal = self._no_slot(tx.db, books, wish) or _no_credits(books, wish)
         if refusal is not None:
-            return refusal
-        question = wish.question
+            return self._claim(tx, wish) or refusal
         row = (self._account, question.key, question.endpoint, self._owner, wish.ceiling, wish.now)
-        return Granted(int(db.execute(SQL["reserve"], row).lastrowid or 0))
+        inserted = tx.db.execute(SQL["reserve"], row)
+        if inserted.rowcount < 1:
+            return self._claim(tx, wish) or self._reserve(tx, wish)
+        attempt = int(inserted.lastrowid or 0)
+        (self._beside.add if books.under_way else self._beside.discard)(attempt)
+        books.reserved(attempt, wish.ceiling)
+        return Granted(attempt)
 
-    def _no_slot(self, db: sqlite3.Connection, wish: Reservation) -> NoSlot | None:
-        shut_until = db.execute(SQL["account_credits"], (self._account,)).fetchone()[1]
-        if shut_until is not None and shut_until > wish.now and not wish.beyond_reserve:
-            return NoSlot(shut_until, shut=True)
+    def _claim(self, tx: Transaction, wish: Reservation) -> Claimed | None:
+        """Whether a living run is asking the same; what a dead one left under way is settled."""
+        claim = tx.db.execute(SQL["open_claim"], (self._account, wish.question.key)).fetchone()
+        if claim is None:
+            return None
+        if self._alive(claim[1]):
+            return Claimed()
+        self._recover(tx)
+        return None
+
+    def _no_slot(self, db: sqlite3.Connection, books: _Books, wish: Reservation) -> NoSlot | None:
+        if books.shut_until is not None and books.shut_until > wish.now and not wish.beyond_reserve:
+            return NoSlot(books.shut_until, shut=True)
         since = wish.window.since(wish.now)
-        last = db.execute(SQL["last_attempt"]).fetchone()[0] or 0
-        if self._counted.at_most(last, since) < wish.quota:
+        if books.counted.at_most(books.last, since) < wish.quota:
             return None
-        under_way = db.execute(SQL["under_way"], (self._account,)).fetchone()[0]
         dated = db.execute(SQL["count_dated"], (self._account, since)).fetchone()[0]
-        self._counted = _Counted(dated + under_way, last, since)
-        if dated + under_way < wish.quota:
+        books.counted = _Counted(dated + books.under_way, books.last, since)
+        if dated + books.under_way < wish.quota:
             return None
-        return NoSlot(_opens(db, self._account, wish.window, wish.quota, under_way, wish.now))
+        return NoSlot(_opens(db, self._account, wish.window, wish.quota, books.under_way, wish.now))
 
-    def _no_credits(self, db: sqlite3.Connection, wish: Reservation) -> NoCredits | None:
-        ledger = db.execute(SQL["account_credits"], (self._account,)).fetchone()[0]
-        if ledger is None or wish.beyond_reserve:
-            return None
-        many, held = db.execute(SQL["under_way"], (self._account,)).fetchone()
-        if affordable(ledger, held, wish.ceiling, wish.reserve_credits):
-            return None
-        return NoCredits(ledger - held, many)
-
-    def _settle(self, db: sqlite3.Connection, done: Settlement) -> Settled:
-        dated = 0 if done.outcome is Outcome.NOT_SENT else date_of(done.now)
-        db.execute(SQL["settle"], (dated, done.outcome, done.cost, done.attempt))
+    def _settle(self, tx: Transaction, done: Settlement) -> Settled:
+        dated, books = 0 if done.outcome is Outcome.NOT_SENT else date_of(done.now), self._books(tx)
+        held = tx.db.execute(SQL["settle"], (dated, done.outcome, done.cost, done.attempt)).fetchone()
+        if held is not None:
+            books.settled(held[0])
+        else:
+            done = self._late(tx.db, done)
         if done.body is not None:
             question = done.question
-            row = (
-                self._account,
-                question.key,
-                question.endpoint,
-                done.status,
-                done.now,
-                done.reading,
-                done.body,
-            )
-            db.execute(SQL["keep_answer"], row)
-        return self._count_credits(db, done)
+            row = (self._account, question.key, question.endpoint, done.status, done.now, done.reading, done.body)
+            tx.db.execute(SQL["keep_answer"], row)
+        return self._count_credits(tx.db, books, done)
 
-    def _count_credits(self, db: sqlite3.Connection, done: Settlement) -> Settled:
-        ledger = db.execute(SQL["account_credits"], (self._account,)).fetchone()[0]
-        if ledger is None and done.reading is None:
+    @staticmethod
+    def _late(db: sqlite3.Connection, done: Settlement) -> Settlement:
+        """Settled before, so charged before; only an attempt that was taken for lost still lacks its answer."""
+        lost = db.execute(SQL["outcome"], (done.attempt,)).fetchone() == (Outcome.LOST,)
+        return replace(done, cost=0, lone=False, body=done.body if lost else None)
+
+    def _count_credits(self, db: sqlite3.Connection, books: _Books, done: Settlement) -> Settled:
+        if books.credits is None and done.reading is None:
             return Settled(None)
-        many, held = db.execute(SQL["under_way"], (self._account,)).fetchone()
-        alone = done.lone and done.reading is not None and many == 0 and not self._others(db, done, done.attempt)
+        counted = None if books.credits is None else books.credits - done.cost
+        if done.reading is None:
+            books.credits = counted
+            return Settled(counted)
+        alone = done.lone and not self._in_company(db, books, done)
         adjacent = alone and done.since > 0 and not self._others(db, done, done.since)
-        counted = None if ledger is None else ledger - done.cost
-        left = counted if done.reading is None else after_reading(counted, done.reading, held)
-        surprise = counted is not None and left is not None and left < counted
-        if alone:
-            left = done.reading
-        read_at = None if done.reading is None else done.now
-        db.execute(SQL["set_credits"], (left, read_at, self._account))
-        return Settled(left, alone, adjacent, surprise and not alone)
+        left = done.reading if alone else after_reading(counted, done.reading, books.held)
+        books.credits, books.read_at = left, done.now
+        return Settled(left, alone, adjacent, surprise=not alone and counted is not None and left < counted)
+
+    def _in_company(self, db: sqlite3.Connection, books: _Books, done: Settlement) -> bool:
+        return books.under_way > 0 or done.attempt in self._beside or self._others(db, done, done.attempt)
 
     def _others(self, db: sqlite3.Connection, done: Settlement, since: int) -> bool:
         row = db.execute(SQL["company_after"], (self._account, since, done.attempt)).fetchone()
         return bool(row[0])
 
-    def _recover(self, db: sqlite3.Connection) -> int:
-        orphans = db.execute(SQL["orphans"], (self._account,)).fetchall()
+    def _recover(self, tx: Transaction) -> int:
+        books = self._books(tx)
+        orphans = tx.db.execute(SQL["orphans"], (self._account,)).fetchall()
         alive = {owner: self._alive(owner) for _, owner, _, _ in orphans}
         lost = [orphan for orphan in orphans if not alive[orphan[1]]]
         for attempt, _, reserved_at, ceiling in lost:
-            db.execute(SQL["settle"], (latest_possible(reserved_at), Outcome.LOST, ceiling, attempt))
-            db.execute(SQL["charge"], (ceiling, self._account))
+            tx.db.execute(SQL["settle"], (latest_possible(reserved_at), Outcome.LOST, ceiling, attempt))
+            books.settled(ceiling)
+            books.credits = None if books.credits is None else books.credits - ceiling
         return len(lost)
+
+
+class _Books:
+    """One account inside one transaction: read once, changed by its operations, written once."""
+
+    __slots__ = ("_account", "_before", "_db", "counted", "credits", "held", "last", "read_at", "shut_until", "under_way")
+
+    def __init__(self, db: sqlite3.Connection, account: int) -> None:
+        self._db = db
+        self._account = account
+        self.credits: int | None
+        self.read_at: float | None
+        self.credits, self.read_at, self.shut_until = db.execute(SQL["account"], (account,)).fetchone()
+        self.under_way, self.held = db.execute(SQL["under_way"], (account,)).fetchone()
+        self.last: int = db.execute(SQL["last_attempt"]).fetchone()[0] or 0
+        self.counted = _Counted()
+        self._before = (self.credits, self.read_at)
+
+    def reserved(self, attempt: int, ceiling: int) -> None:
+        """A request was reserved."""
+        self.last = attempt
+        self.under_way += 1
+        self.held += ceiling
+
+    def settled(self, ceiling: int) -> None:
+        """A request was settled."""
+        self.under_way -= 1
+        self.held -= ceiling
+
+    def write(self) -> None:
+        """Write back what changed."""
+        if (self.credits, self.read_at) != self._before:
+            self._db.execute(SQL["set_credits"], (self.credits, self.read_at, self._account))
+
+
+def _no_credits(books: _Books, wish: Reservation) -> NoCredits | None:
+    if books.credits is None or wish.beyond_reserve:
+        return None
+    if affordable(books.credits, books.held, wish.ceiling, wish.reserve_credits):
+        return None
+    return NoCredits(books.credits - books.held, books.under_way)
 
 
 @dataclass(frozen=True, slots=True)

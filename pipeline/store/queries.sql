@@ -24,15 +24,17 @@ SELECT count(*), coalesce(sum(ceiling), 0) FROM attempt WHERE account = ? AND da
 -- The date of the n-th youngest settled request in the window: when it expires, a slot opens.
 SELECT dated FROM attempt WHERE account = ? AND dated > ? ORDER BY dated DESC LIMIT 1 OFFSET ?;
 
--- :account_credits
-SELECT credits, shut_until FROM account WHERE id = ?;
-
 -- :reserve
-INSERT INTO attempt (account, key, endpoint, owner, ceiling, reserved_at) VALUES (?, ?, ?, ?, ?, ?);
+-- One claim a question: while another attempt is open, nothing is inserted.
+INSERT INTO attempt (account, key, endpoint, owner, ceiling, reserved_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
 
 -- :settle
 -- An attempt is settled once.
-UPDATE attempt SET dated = ?, outcome = ?, cost = ? WHERE id = ? AND dated IS NULL;
+UPDATE attempt SET dated = ?, outcome = ?, cost = ? WHERE id = ? AND dated IS NULL RETURNING ceiling;
+
+-- :outcome
+SELECT outcome FROM attempt WHERE id = ?;
 
 -- :keep_answer
 INSERT INTO answer (account, key, endpoint, status, received_at, credits_remaining, body)
@@ -43,7 +45,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 SELECT count(*) FROM attempt WHERE account = ? AND id > ? AND id <> ? AND dated IS NOT 0;
 
 -- :set_credits
-UPDATE account SET credits = ?, credits_at = coalesce(?, credits_at) WHERE id = ?;
+UPDATE account SET credits = ?, credits_at = ? WHERE id = ?;
 
 -- :shut
 UPDATE account SET shut_until = ? WHERE id = ?;
@@ -60,10 +62,6 @@ SELECT status, body, received_at FROM answer WHERE account = ? AND key = ? ORDER
 -- Answers of a broken contract are not facts about the leads.
 DELETE FROM answer WHERE account = ? AND key = ? AND received_at >= ?;
 
--- :charge
--- Count credits as gone.
-UPDATE account SET credits = credits - ? WHERE id = ?;
-
 -- :account
 SELECT credits, credits_at, shut_until FROM account WHERE id = ?;
 
@@ -73,7 +71,7 @@ UPDATE lead SET state = 'ready' WHERE job = ? AND state = 'deferred' AND not_bef
 
 -- :work
 -- The next leads, in the order of work: priority, closest to done, most waiting at the company.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank
 FROM company c CROSS JOIN lead l
 WHERE c.job = ? AND c.waiting > 0 AND l.company = c.id AND l.state = 'ready'
 ORDER BY c.priority DESC, c.rank DESC, c.waiting DESC, c.id, l.priority DESC, l.progress DESC, l.id
@@ -85,13 +83,13 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copy' ORDER BY r
 
 -- :late_copies
 -- Duplicates that were taken in after their lead was finished.
-SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.state, o.reason, o.finished_at
+SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.progress, c.rank, o.state, o.reason, o.finished_at
 FROM lead d JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
 WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT IN ('ready', 'deferred');
 
 -- :finished
 -- Finished leads after a given one, to write the output again.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.state, l.reason, l.finished_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.state, l.reason, l.finished_at
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready', 'deferred')
 ORDER BY l.id LIMIT ?;
@@ -181,6 +179,3 @@ SELECT count(*) FROM company WHERE job = ? AND rank = 2 AND waiting > 0;
 
 -- :search_again
 UPDATE company SET rank = 1 WHERE job = ? AND rank = 2;
-
--- :forget_credits
-UPDATE account SET credits = NULL, credits_at = NULL WHERE id = ?;

@@ -23,6 +23,7 @@ CREATE TABLE attempt (
     outcome      TEXT
 ) STRICT;
 CREATE INDEX attempt_dated ON attempt (account, dated);
+CREATE INDEX attempt_open ON attempt (account, ceiling) WHERE dated IS NULL;
 CREATE UNIQUE INDEX attempt_claim ON attempt (account, key) WHERE dated IS NULL;
 
 -- Journal, cache and dedupe in one: every answer that was paid for, as it came. status 0: the note "gave up".

@@ -1,0 +1,151 @@
+"""`make bench`: speed as a ratio to a bare aiohttp loop in the same call, start-up times, memory.
+
+The upstream is the sandbox in a process of its own, with 20 ms latency; both sides send the same questions with
+50 under way. Throughput of the pipeline is with full durability: every request reserved and every answer kept,
+each synced to disk. Medians over ROUNDS paired rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pipeline import app
+from pipeline.model import Questions
+from pipeline.protocol import search_question
+from pipeline.session import Parts
+from pipeline.settings import Settings
+
+ROUNDS = 5
+REQUESTS = 5000
+WORKERS = 50
+LATENCY = 0.02
+KEY = "lc_test_bench"
+
+
+def sandbox(latency: float) -> tuple[subprocess.Popen[str], str]:
+    """Start a sandbox in a process of its own; return it and its base URL."""
+    command = [sys.executable, "-m", "pipeline", "sandbox", "--port", "0", "--latency", str(latency)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    base = process.stderr.readline().split(" at ")[1].split()[0]
+    return process, base
+
+
+def companies(start: int) -> list[str]:
+    """Name as many companies as there are requests, different in every round."""
+    return [f"Bench {start + n} Works" for n in range(REQUESTS)]
+
+
+async def bare(base: str, names: list[str]) -> float:
+    """Send every question with a plain loop and drop the answers; requests a second."""
+    bodies = iter([search_question(name, Questions(), filtered=True).body for name in names])
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    connector = aiohttp.TCPConnector(limit=WORKERS)
+    async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
+
+        async def worker() -> None:
+            for body in bodies:
+                async with session.post(f"{base}/contacts/search", data=body) as response:
+                    await response.read()
+
+        begin = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(WORKERS)))
+        return len(names) / (time.perf_counter() - begin)
+
+
+def ours(base: str, names: list[str], folder: Path) -> float:
+    """Send the same questions through the whole pipeline; requests a second, taking the list in apart."""
+    leads, out = folder / "leads.csv", folder / "out.jsonl"
+    with leads.open("w", newline="") as file:
+        csv.writer(file).writerows([["Company"], *([name] for name in names)])
+    common: dict[str, Any] = {
+        "api_key": KEY,
+        "base_url": base,
+        "plan": "enterprise",
+        "daily_quota": 1_000_000,
+        "concurrency": WORKERS,
+        "steps": "search",
+        "state": folder / "state.db",
+    }
+
+    def parts(**more: Any) -> Parts:
+        return Parts(Settings(**common, **more), lambda _: None, lambda _: None)
+
+    asyncio.run(app.enrich(parts(max_requests=0), str(leads), str(out)))
+    begin = time.perf_counter()
+    report = asyncio.run(app.resume(parts(), []))
+    seconds = time.perf_counter() - begin
+    assert sum(report.requests.values()) == len(names), report
+    return len(names) / seconds
+
+
+def seconds_of(*command: str) -> float:
+    """Wall time of a command, the best of seven."""
+    times = []
+    for _ in range(7):
+        begin = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=False)
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def start_up(folder: Path) -> list[tuple[str, float, str]]:
+    """Times of --help and of a run with nothing left to do, over bare Python."""
+    leads, out = folder / "few.csv", folder / "few.jsonl"
+    leads.write_text("Company\nAcme Corp\n")
+    command = [sys.executable, "-m", "pipeline"]
+    enrich = [*command, "enrich", str(leads), "-o", str(out), "--sandbox", "--state", str(folder / "few.db")]
+    subprocess.run(enrich, capture_output=True, check=True)
+    real = [argument for argument in enrich if argument != "--sandbox"]
+    python = seconds_of(sys.executable, "-c", "pass")
+    os.environ["LEADCONTACT_API_KEY"] = KEY
+    nothing = [*command, "enrich", str(leads), "-o", str(folder / "none.jsonl"), "--state", str(folder / "none.db")]
+    subprocess.run([*nothing, "--max-requests", "0"], capture_output=True, check=True)
+    del real
+    return [
+        ("--help over bare Python", (seconds_of(*command, "--help") - python) * 1000, "<= 60 ms"),
+        ("nothing to do over bare Python", (seconds_of(*enrich) - python) * 1000, "<= 400 ms"),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {REQUESTS:,} requests, {WORKERS} under way")
+    process, base = sandbox(LATENCY)
+    pairs = []
+    try:
+        asyncio.run(bare(base, companies(10_000_000)))  # warm the upstream
+        for n in range(ROUNDS):
+            with tempfile.TemporaryDirectory() as folder:
+                plain = asyncio.run(bare(base, companies(2 * n * REQUESTS)))
+                full = ours(base, companies((2 * n + 1) * REQUESTS), Path(folder))
+            pairs.append((plain, full))
+    finally:
+        process.terminate()
+    ratio = statistics.median(full / plain for plain, full in pairs)
+    print(f"{'bare aiohttp loop':<36}{statistics.median(p for p, _ in pairs):>10,.0f} requests/s")
+    print(f"{'pipeline, full durability':<36}{statistics.median(f for _, f in pairs):>10,.0f} requests/s")
+    print(f"{'ratio at 20 ms':<36}{ratio:>10.2f}   goal >= 0.85")
+    print(f"{'peak memory':<36}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:>10.0f} MB goal < 120 MB")
+    with tempfile.TemporaryDirectory() as folder:
+        for what, value, goal in start_up(Path(folder)):
+            print(f"{what:<36}{value:>10.0f} ms goal {goal}")
+    print(json.dumps({"ratio_20ms": round(ratio, 3), "rounds": len(pairs)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,8 @@ class Client:
             "Content-Type": "application/json",
             "User-Agent": f"leadcontact-pipeline/{__version__}",
         }
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout)
+        # Half of the time for a connection: past `total` nobody could tell that nothing was sent.
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._connections = connections
         self._trust_env = trust_env
         self._session: aiohttp.ClientSession | None = None

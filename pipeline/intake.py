@@ -48,9 +48,9 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     }
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
     if broken:
-        opened.parts.say(f"{broken:,} rows could not be read; they become `invalid` lines with the reason.")
+        opened.parts.say(f"Rows that could not be read: {broken:,}; each becomes an `invalid` line with its reason.")
     if gone:
-        opened.parts.say(f"{gone:,} unfinished rows that the list no longer has were dropped.")
+        opened.parts.say(f"Unfinished rows dropped because the list no longer has them: {gone:,}.")
 
 
 def _unchanged(told: dict[str, Any], source: Source, settings: Settings) -> bool:
@@ -79,11 +79,12 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None) -
     text = orjson.dumps(values)
     nothing = unaskable(lead, policy) is not None
     rank = FREE if nothing else TO_SEARCH if lead.company or lead.domain else NO_COMPANY
+    lead_id = lead.lead_id if not nothing or not lead.lead_id.startswith("h:") else _id_of(text)
     return Row(
         row=record.row,
-        lead_id=lead.lead_id if not nothing or lead.lead_id[:2] != "h:" else _id_of(text),
+        lead_id=lead_id,
         subject=subject_of(lead),
-        company_key=lead.company_key or f"l:{lead.lead_id}",
+        company_key=lead.company_key if lead.company_key and not nothing else f"l:{lead_id}",
         spelling=lead.company or lead.domain,
         rank=rank,
         priority=_priority(values.get(priority or "")),

@@ -35,7 +35,7 @@ class Lanes:
                 return False
             self._alone_waiting += 1
             try:
-                await self._changed.wait_for(lambda: not self._alone and not self._inside)
+                await self._changed.wait_for(lambda: not self._alone and not (self._inside and must_go_alone()))
             finally:
                 self._alone_waiting -= 1
             self._inside += 1

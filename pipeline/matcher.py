@@ -269,7 +269,7 @@ def _spellings(text: str) -> frozenset[str]:
 
 def _at_company(lead: Lead, contact: Contact) -> bool:
     """Tell whether nothing speaks against the contact being of the lead's company."""
-    if not contact.company or not (lead.company or lead.domain):
+    if not contact.company or contact.company == lead.company or not (lead.company or lead.domain):
         return True
     domain = clean_domain("x@" + _email(contact).rpartition("@")[2]) if contact.email else None
     if lead.domain and domain == lead.domain:
@@ -308,12 +308,14 @@ def _preference(contact: Contact, questions: Questions) -> tuple[object, ...]:
         -((contact.phone_confidence or 0.0) if contact.phone else -1.0),
         -_seniority(contact.title or ""),
         contact.email or "",
-        *(part or "" for part in (contact.first_name, contact.last_name, contact.title, contact.phone)),
+        *(part or "" for part in (contact.first_name, contact.last_name, contact.title, contact.phone, contact.company)),
     )
 
 
 def _fit(contact: Contact, questions: Questions) -> int:
     """Count the filters the contact meets; the server may have ignored them."""
+    if not (questions.titles or questions.departments or questions.decision_maker_only):
+        return 0
     departments = {fold_name(department) for department in questions.departments}
     met: Iterable[bool] = (
         any(_has_title(contact.title or "", wanted) for wanted in questions.titles),

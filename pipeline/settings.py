@@ -262,7 +262,7 @@ def _read_key(path: Path) -> str:
 def _run_for_key(command: str) -> str:
     try:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - the user's own command
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise ConfigError(
             f"The command of --api-key-command failed ({type(error).__name__}).",
             "Run it by hand: it must print the key alone.",

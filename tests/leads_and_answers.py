@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.model import (
     Answer,
@@ -20,9 +20,10 @@ from pipeline.model import (
     Questions,
     Reply,
     SearchReply,
+    Status,
     VerifyReply,
 )
-from pipeline.planner import Ask, Step, next_step
+from pipeline.planner import Ask, Defer, Done, Reject, next_step
 from pipeline.protocol import phones_question, search_question, verify_question
 
 if TYPE_CHECKING:
@@ -126,21 +127,29 @@ def numbers(question: Question, *found: tuple[str, float | None]) -> Answers:
 # --- steps --------------------------------------------------------------------------------------------
 
 
-def step(row: Lead, answers: Answers, of: Policy | None = None, now: float = NOW) -> Step:
-    return next_step(row, answers, of or Policy(), now)
+class End(NamedTuple):
+    """A row's end: what the planner says of it, without the facts it rests on."""
+
+    status: Status
+    reason: str | None
 
 
-def asks(row: Lead, answers: Answers, of: Policy | None = None, now: float = NOW) -> list[Question] | Step:
-    """The questions asked next, or the step if it asks nothing."""
-    said = step(row, answers, of, now)
-    return list(said.questions) if isinstance(said, Ask) else said
+Said = list[Question] | End | Defer | Reject
 
 
-def finish(row: Lead, of: Policy, reply: Callable[[Question], Answers]) -> tuple[Step, Answers]:
+def step(row: Lead, answers: Answers, of: Policy | None = None, now: float = NOW) -> Said:
+    """What the planner says: the questions asked next, or that none is."""
+    said = next_step(row, answers, of or Policy(), now)
+    if isinstance(said, Ask):
+        return list(said.questions)
+    return End(said.status, said.reason) if isinstance(said, Done) else said
+
+
+def finish(row: Lead, of: Policy, reply: Callable[[Question], Answers]) -> tuple[Said, Answers]:
     """Take a lead to its end; no question is asked twice."""
     answers: Answers = {}
-    while isinstance(said := next_step(row, answers, of, NOW), Ask):
-        for question in said.questions:
+    while isinstance(said := step(row, answers, of), list):
+        for question in said:
             assert question.key not in answers
             answers |= reply(question)
     return said, answers

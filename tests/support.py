@@ -140,12 +140,13 @@ class Site:
     folder: Path
     server: Server
     now: float = 0.0
+    name: str = "out.jsonl"
     events: list[Event] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     @property
     def out(self) -> Path:
-        return self.folder / "out.jsonl"
+        return self.folder / self.name
 
     def settings(self, **changes: Any) -> Settings:
         return Settings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import InternalError, PipelineError
-from pipeline.model import Stop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,20 +22,20 @@ T = TypeVar("T")
 
 PAUSED = 0
 EXITS = {
-    Stop.DONE: 0,
-    Stop.QUOTA: PAUSED,
-    Stop.MAX_REQUESTS: PAUSED,
-    Stop.MAX_CREDITS: PAUSED,
-    Stop.STOP_AT: PAUSED,
-    Stop.CREDITS: 75,
-    Stop.OUTAGE: 75,
-    Stop.CONTRACT: 75,
-    Stop.DENIED: 77,
-    Stop.REDIRECT: 78,
-    Stop.INTERRUPTED: 130,
-    Stop.TERMINATED: 143,
+    "done": 0,
+    "quota": PAUSED,
+    "max_requests": PAUSED,
+    "max_credits": PAUSED,
+    "stop_at": PAUSED,
+    "credits": 75,
+    "outage": 75,
+    "contract": 75,
+    "denied": 77,
+    "redirect": 78,
+    "interrupted": 130,
+    "terminated": 143,
 }
-"""How each end of a run exits (README, "Exit codes")."""
+"""How each end of a run (`model.Stop`) exits (README, "Exit codes")."""
 
 WORK_LEFT = 75
 SANDBOX_KEY = "lc_test_sandbox"
@@ -103,6 +101,8 @@ def _internal(error: Exception) -> InternalError:
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run a coroutine on the fastest loop there is."""
+    import asyncio
+
 
     async def main() -> T:
         return await work()

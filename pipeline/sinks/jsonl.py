@@ -103,8 +103,7 @@ class JsonlOutput:
         assert self._file is not None, "opened before it is appended to"  # noqa: S101 - our own slip
         block = b"".join(lines)
         try:
-            self._file.write(block)
-            self._file.flush()
+            _write(self._file, block)
             os.fsync(self._file.fileno())
         except OSError as error:
             with suppress(OSError):
@@ -162,7 +161,7 @@ class JsonlOutput:
             if size >= mark.length and self._matches(mark):
                 self._cut(mark.length, size)
                 return False
-        if known.length > 0 and size < known.length:
+        if size == 0 or (size < known.length and not self._foreign()):
             self._keep_copy(0)
             return True
         raise self._not_ours()
@@ -185,7 +184,7 @@ class JsonlOutput:
     def _foreign(self) -> bool:
         """A file of which nothing is accounted for is ours only if it can be: one crash before the first commit."""
         with self.path.open("rb") as file:
-            return not file.read(len(OURS)).startswith(OURS)
+            return not OURS.startswith(file.read(len(OURS)))
 
     def _cut(self, length: int, size: int) -> None:
         """Remove what lies beyond the committed length; keep a copy if it is more than a torn line."""
@@ -194,11 +193,13 @@ class JsonlOutput:
         with self.path.open("rb") as file:
             file.seek(length)
             beyond = file.read(1 << 20)
-        if b"\n" in beyond:
+        if b"\n" in beyond or len(beyond) < size - length:
             self._keep_copy(length)
         os.truncate(self.path, length)
 
     def _keep_copy(self, start: int) -> None:
+        if self.path.stat().st_size == start:
+            return
         n = 1
         while (copy := self.path.with_name(f"{self.path.name}.torn-{n}")).exists():
             n += 1
@@ -209,7 +210,7 @@ class JsonlOutput:
             os.fsync(target.fileno())
 
     def _reopen(self) -> None:
-        self._file = _private(self.path, os.O_APPEND)
+        self._file = _private(self.path, os.O_APPEND, buffering=0)
         self._length = os.fstat(self._file.fileno()).st_size
         with self.path.open("rb") as file:
             file.seek(max(0, self._length - TAIL))
@@ -233,9 +234,17 @@ def _checksum(end: bytes) -> bytes:
     return blake2b(end, digest_size=16).digest()
 
 
-def _private(path: Path, flags: int = os.O_TRUNC) -> BinaryIO:
+def _private(path: Path, flags: int = os.O_TRUNC, buffering: int = -1) -> BinaryIO:
     """Open a file that only its owner can read: results are personal data."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600), "ab" if flags == os.O_APPEND else "wb")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+    return os.fdopen(fd, "ab" if flags == os.O_APPEND else "wb", buffering)
+
+
+def _write(file: BinaryIO, block: bytes) -> None:
+    """Write all of it, past any buffer: what a full disk did not take must not come later, when the file closes."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _sync_folder(folder: Path) -> None:

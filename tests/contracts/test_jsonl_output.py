@@ -283,11 +283,11 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, where: str) -> N
     """Exit 74 with the path, why, and what to do."""
     (tmp_path / "file").touch()
     folder = unwritable(tmp_path / "folder") if where == "read-only" else tmp_path / "file"
-    output = JsonlOutput(folder / "out.jsonl", tmp_path / "state.db")
-    with pytest.raises(StateError, match="cannot be written.*name another output") as caught:
-        output.open(NOTHING, None)
-        output.write_beside([])
-    assert str(output.path) in caught.value.what
+    site = Site(folder / "out.jsonl", tmp_path / "state.db")
+    with pytest.raises(StateError, match="cannot be written") as caught:
+        site.write(LINES)
+    assert (caught.value.exit_code, "name another output" in caught.value.fix) == (74, True)
+    assert str(site.path) in caught.value.what
 
 
 FULL_DISK = """
@@ -306,9 +306,9 @@ line = b'{"schema_version":1,"pad":"' + b"x" * 300 + b'"}\\n'
 length, tail = output.append([line] * 2)
 _, limit = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit))
-for lines in ([line] * 2, [line] * 100):
+for n in map(int, sys.argv[3].split(",")):
     try:
-        output.append(lines)
+        output.append([line] * n)
     except StateError as error:
         print(error.exit_code, path.stat().st_size == length, "cannot be written" in error.what)
 if sys.argv[2] == "room again":
@@ -319,11 +319,13 @@ print(path.stat().st_size == length, JsonlOutput(path, Path("state.db")).open(Co
 
 
 @pytest.mark.parametrize("then", ["room again", "still full"])
-def test_a_full_disk_leaves_what_was_committed(tmp_path: Path, then: str) -> None:
+@pytest.mark.parametrize("batches", ["2", "100", "2,100,2"])
+def test_a_full_disk_leaves_what_was_committed(tmp_path: Path, batches: str, then: str) -> None:
     """A batch that does not fit is taken back whole, also when the file is let go of."""
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "out.jsonl"), then]
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "out.jsonl"), then, batches]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.stdout.splitlines(), done.stderr) == (["74 True True", "74 True True", "True False"], "")
+    told = ["74 True True" for _ in batches.split(",")]
+    assert (done.stdout.splitlines(), done.stderr) == ([*told, "True False"], "")
 
 
 # --- standard output ----------------------------------------------------------------------------------

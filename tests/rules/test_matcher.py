@@ -267,8 +267,8 @@ ODDS = st.none() | st.floats(0, 1)
 CONTACTS = st.lists(
     st.builds(
         Contact,
-        first_name=FIRST,
-        last_name=LAST,
+        first_name=FIRST.filter(bool) | st.none(),
+        last_name=LAST.filter(bool) | st.none(),
         email=EMAIL,
         email_confidence=ODDS,
         phone=st.sampled_from(["+1", None]),
@@ -308,5 +308,6 @@ def test_everybody_is_either_taken_or_a_candidate(row: Lead, contacts: list[Cont
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_no_name_is_too_strange_to_compare(first: str, last: str, other: str, second: str) -> None:
-    contacts = [person(other, second, "a@acme.com"), person(first, last, "b@acme.com")]
+    given_name, surname, name, namesake = (text.strip() or None for text in (first, last, other, second))
+    contacts = [person(name, namesake, "a@acme.com"), person(given_name, surname, "b@acme.com")]
     assert match(lead(first, last), contacts, ANY).by in {"name", "none", "best"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import pytest
 from leads_and_answers import (
@@ -13,7 +12,8 @@ from leads_and_answers import (
     NOW,
     OWN,
     Answers,
-    asks,
+    End,
+    Said,
     contact,
     contacts,
     failed,
@@ -31,16 +31,13 @@ from leads_and_answers import (
 )
 
 from pipeline.model import UNREADABLE, Endpoint, Lead, Outcome, Policy, Question, Status
-from pipeline.planner import Done, Reject
-
-if TYPE_CHECKING:
-    from pipeline.planner import Step
+from pipeline.planner import Reject
 
 NOBODY = lead()
 BY_EMAIL = lead(company=None, input={"Email": OWN}, email=OWN)
 NUMBER = ("+15551234567", 0.95)
 WEAK = ("+15551234567", 0.5)
-ENRICHED = Done(Status.ENRICHED, None)
+ENRICHED = End(Status.ENRICHED, None)
 STRANGER = contact(BOSS, 0.99, first_name="Erika", last_name="Boss")
 
 # --- thrifty: one at a time, each may make the next needless -------------------------------------------
@@ -50,7 +47,7 @@ FOUND_MAIL = contact()
 FOUND_WEAK = contact(sure=0.89, phone="+1 555 0", phone_confidence=0.89)
 FOUND_NONE = contact(None, None)
 
-THRIFTY: dict[str, tuple[Lead, Answers, list[Question] | Step]] = {
+THRIFTY: dict[str, tuple[Lead, Answers, Said]] = {
     "search-first": (jane(email=OWN), {}, [search()]),
     "search-by-the-shared-spelling": (jane(spelling="ACME Corporation"), {}, [search("ACME Corporation")]),
     "search-by-domain-only": (jane(company=None, domain="acme.com"), {}, [search("acme.com")]),
@@ -78,7 +75,7 @@ THRIFTY: dict[str, tuple[Lead, Answers, list[Question] | Step]] = {
     "half-a-name-cannot-be-asked-for": (
         lead(last_name="Smith"),
         contacts(STRANGER),
-        Done(Status.NOT_FOUND, "not_among_1_of_1"),
+        End(Status.NOT_FOUND, "not_among_1_of_1"),
     ),
     "all-asked": (jane(), contacts(FOUND_MAIL) | numbers(phones(), NUMBER), ENRICHED),
     "email-only-verify-first": (BY_EMAIL, {}, [verify(OWN)]),
@@ -87,21 +84,19 @@ THRIFTY: dict[str, tuple[Lead, Answers, list[Question] | Step]] = {
     "nobody-named-search-alone": (NOBODY, {}, [search()]),
     "nobody-named-best-verified": (NOBODY, contacts(FOUND_WEAK), [verify(FOUND)]),
     "nobody-named-phones-of-best": (NOBODY, contacts(STRANGER), [phones(BOSS, "Erika Boss")]),
-    "nobody-named-and-nobody-there": (NOBODY, contacts(), Done(Status.NOT_FOUND, "company_has_no_contacts")),
+    "nobody-named-and-nobody-there": (NOBODY, contacts(), End(Status.NOT_FOUND, "company_has_no_contacts")),
 }
 
 
 @pytest.mark.parametrize(("row", "answers", "then"), THRIFTY.values(), ids=THRIFTY)
-def test_thrifty_asks_one_question_and_only_if_its_answer_can_matter(
-    row: Lead, answers: Answers, then: list[Question] | Step
-) -> None:
+def test_thrifty_asks_one_question_and_only_if_its_answer_can_matter(row: Lead, answers: Answers, then: Said) -> None:
     """Search, then verify what it did not confirm at 0.90, then phones if no number reached 0.90 (T0.8)."""
-    assert asks(row, answers) == then
+    assert step(row, answers) == then
 
 
 # --- full: all steps, independent ones together -------------------------------------------------------
 
-FULL: dict[str, tuple[Lead, Answers, list[Question] | Step]] = {
+FULL: dict[str, tuple[Lead, Answers, Said]] = {
     "name": (jane(), {}, [search(), phones()]),
     "name-and-address": (jane(email=OWN), {}, [search(), verify(OWN), phones(OWN)]),
     "address-only": (BY_EMAIL, {}, [verify(OWN), phones(OWN, None, None)]),
@@ -123,11 +118,9 @@ FULL: dict[str, tuple[Lead, Answers, list[Question] | Step]] = {
 
 
 @pytest.mark.parametrize(("row", "answers", "then"), FULL.values(), ids=FULL)
-def test_full_asks_all_steps_and_the_independent_ones_together(
-    row: Lead, answers: Answers, then: list[Question] | Step
-) -> None:
+def test_full_asks_all_steps_and_the_independent_ones_together(row: Lead, answers: Answers, then: Said) -> None:
     """More requests for fewer round trips: the user's choice."""
-    assert asks(row, answers, policy(spend="full")) == then
+    assert step(row, answers, policy(spend="full")) == then
 
 
 # --- steps wanted -------------------------------------------------------------------------------------
@@ -150,7 +143,7 @@ def test_a_step_that_is_not_wanted_is_never_asked(steps: tuple[str, ...], spend:
 
     end, answers = finish(jane(email=OWN), policy(*steps, spend=spend), reply)
     assert {answer.question.endpoint for answer in answers.values()} == set(map(Endpoint, steps))
-    assert end == Done(Status.PARTIAL, "below_threshold")
+    assert end == End(Status.PARTIAL, "below_threshold")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +161,7 @@ def test_a_step_that_is_not_wanted_is_never_asked(steps: tuple[str, ...], spend:
 def test_only_what_is_wanted_makes_a_row_enriched(steps: tuple[str, ...], answers: Answers, status: Status) -> None:
     """An e-mail is wanted with search or verify, a phone with phones."""
     said = step(jane(), answers, policy(*steps))
-    assert isinstance(said, Done)
+    assert isinstance(said, End)
     assert said.status is status
 
 
@@ -176,7 +169,7 @@ def test_the_thresholds_are_the_users() -> None:
     """0.90 is the default, not the law."""
     low = policy(min_confidence=0.8, min_phone_confidence=0.8)
     assert step(jane(), contacts(FOUND_WEAK), low) == ENRICHED
-    assert asks(jane(), contacts(FOUND_ALL), policy(min_confidence=0.99)) == [verify(FOUND)]
+    assert step(jane(), contacts(FOUND_ALL), policy(min_confidence=0.99)) == [verify(FOUND)]
 
 
 # --- filters and widening -----------------------------------------------------------------------------
@@ -185,8 +178,8 @@ def test_the_thresholds_are_the_users() -> None:
 def test_filters_narrow_only_rows_that_name_nobody() -> None:
     """A list that names people searches unfiltered, so that one body serves all of a company's rows."""
     wanted = policy(titles=("CEO",))
-    assert asks(NOBODY, {}, wanted) == [search(filtered=True, of=wanted)]
-    assert asks(jane(), {}, wanted) == [search()]
+    assert step(NOBODY, {}, wanted) == [search(filtered=True, of=wanted)]
+    assert step(jane(), {}, wanted) == [search()]
 
 
 WIDE = search(limit=50)
@@ -209,10 +202,10 @@ MISSING = contacts(STRANGER, total=40)
     ids=["off", "no-wider", "wider", "all-shown", "total-1", "there", "nobody-named", "found", "still-missing"],
 )
 def test_at_most_one_wider_search_and_only_for_a_named_lead_that_is_missing(
-    row: Lead, answers: Answers, widen_limit: int, then: list[Question] | Step
+    row: Lead, answers: Answers, widen_limit: int, then: Said
 ) -> None:
     """Only if there are more contacts than were shown."""
-    assert asks(row, answers, policy(widen_limit=widen_limit)) == then
+    assert step(row, answers, policy(widen_limit=widen_limit)) == then
 
 
 # --- rows that can ask nothing ------------------------------------------------------------------------
@@ -245,7 +238,7 @@ def test_a_row_that_no_wanted_step_can_ask_about_costs_nothing(
 
 def test_one_usable_field_is_enough() -> None:
     """An unusable e-mail does not spoil a good company."""
-    assert asks(jane(unusable={"email": "not an e-mail address"}), {}) == [search()]
+    assert step(jane(unusable={"email": "not an e-mail address"}), {}) == [search()]
 
 
 # --- a question that failed is not asked twice in one night --------------------------------------------
@@ -254,13 +247,13 @@ def test_one_usable_field_is_enough() -> None:
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.NOT_FOUND])
 def test_a_final_answer_moves_on(outcome: Outcome) -> None:
     """Nothing is asked again after a refusal or a not-found."""
-    assert asks(jane(email=OWN), failed(search(), outcome), now=NOW + 90 * 24 * HOUR) == [verify(OWN)]
+    assert step(jane(email=OWN), failed(search(), outcome), now=NOW + 90 * 24 * HOUR) == [verify(OWN)]
 
 
 def test_a_greylisted_address_waits_and_phones_wait_with_it() -> None:
     """Its later answer may still change what is worth asking."""
-    assert asks(BY_EMAIL, greylisted(OWN), now=NOW + 21 * HOUR) == [verify(OWN)]
-    assert asks(BY_EMAIL, greylisted(OWN, 3), now=NOW) == [phones(OWN, None, None)]
+    assert step(BY_EMAIL, greylisted(OWN), now=NOW + 21 * HOUR) == [verify(OWN)]
+    assert step(BY_EMAIL, greylisted(OWN, 3), now=NOW) == [phones(OWN, None, None)]
 
 
 def test_the_same_question_always_has_the_same_next_step() -> None:

@@ -1,0 +1,48 @@
+# Everything runs in .venv; `make demo` and `make test` need only Python >= 3.11, pip, venv, git and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint types contracts unit bench clean
+
+demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
+	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
+	$(BIN)/leadcontact enrich data/leads.csv --sandbox --plan professional --max-per-second 100 \
+		-o out/demo.jsonl --state out/demo.db
+	@echo; echo "Three of its lines:"; head -n 3 out/demo.jsonl | cut -c 1-400
+
+test: lint types contracts unit  ## What CI runs.
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+contracts: $(VENV)/.installed-test
+	$(BIN)/lint-imports --no-logo
+
+unit: $(VENV)/.installed-test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up times, memory.
+	$(BIN)/python tests/bench/bench.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

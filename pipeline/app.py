@@ -26,7 +26,7 @@ from pipeline.store import Store
 from pipeline.store.ledger import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pipeline.settings import Settings
     from pipeline.store.jobs import Job, Work
@@ -184,6 +184,8 @@ async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
             run = await _open_run(opened, job)
             runs.append(run)
         await _until_done(opened, runs, key)
+        for run in runs:
+            await _rewrite_if_stale(opened, run)
     finally:
         for run in runs:
             run.output.close()
@@ -199,15 +201,27 @@ async def _open_run(opened: Session, job: Job) -> JobRun:
     )
     run = JobRun(job, policies[0], job.source.get("columns", {}), output, jobs.has_late_copies(job.id))
 
+    if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
+        await rewrite(run, output, jobs, _recaller(opened, policies))
+    await write_late_copies(run, jobs, _recaller(opened, policies))
+    return run
+
+
+def _recaller(opened: Session, policies: list[Policy]) -> Callable[[Lead, Work], dict[bytes, Answer]]:
+    """Find answers to the questions of today, or to those the row was asked under."""
+
     def answers(lead: Lead, work: Work) -> dict[bytes, Answer]:
-        """Answers to the questions of today, or to those the row was asked under."""
         found = (opened.answers(lead, work, policy) for policy in policies)
         return next(filter(None, found), {})
 
-    if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
-        await rewrite(run, output, jobs, answers)
-    await write_late_copies(run, jobs, answers)
-    return run
+    return answers
+
+
+async def _rewrite_if_stale(opened: Session, run: JobRun) -> None:
+    """Take back lines of rows that are not finished after all."""
+    job = opened.store.jobs.find(run.job.name)
+    if job is not None and job.stale and isinstance(run.output, JsonlOutput):
+        await rewrite(run, run.output, opened.store.jobs, _recaller(opened, [run.policy]))
 
 
 def _policies(settings: Settings, job: Job) -> list[Policy]:

@@ -53,7 +53,7 @@ from pipeline.store.ledger import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pipeline.store.ledger import Decision, Ledger
 
@@ -115,6 +115,19 @@ class Budget:
             self._stopping.set()
             self._tell(RunStopped(why, sentence))
             self._lanes.wake()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last answers were refusals."""
+        return bool(self._refusals)
+
+    def doubts(self, answers: Iterable[bytes]) -> bool:
+        """Whether one of these questions was refused and no success has come since: perhaps our contract is broken."""
+        return not self._refusals.isdisjoint(answers)
+
+    async def forget_doubtful(self) -> None:
+        """Drop the refusals of a broken contract from the journal."""
+        await self._ledger.forget_answers(self._refusals, self._refused_since)
 
     def raise_if_halted(self) -> None:
         """Raise Halted if the run is over."""
@@ -360,7 +373,7 @@ class Budget:
     async def _consequences(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
         outcome = verdict.outcome
         self._health(permit, outcome)
-        await self._contract(permit, outcome)
+        self._contract(permit, outcome)
         match outcome:
             case Outcome.SLOW_DOWN if self._pauses < PAUSES:
                 self._pause(verdict.retry_after or 0.0)
@@ -408,7 +421,7 @@ class Budget:
                 "run the same command again later.",
             )
 
-    async def _contract(self, permit: Permit, outcome: Outcome) -> None:
+    def _contract(self, permit: Permit, outcome: Outcome) -> None:
         """Refusals one after another without a success are our contract's fault, not the leads'."""
         if outcome in WELL:
             self._refusals.clear()
@@ -422,8 +435,6 @@ class Budget:
                     f"Stopped: the API refused {len(self._refusals)} different questions in a row. It has probably "
                     "changed; nothing was concluded about the rows. Compare with the API's documentation.",
                 )
-        if self.stopped is not None and self.stopped.why is Stop.CONTRACT:
-            await self._ledger.forget_answers(self._refusals, self._refused_since)
 
 
 def _limiter(limits: Limits) -> AsyncLimiter | None:

@@ -87,8 +87,8 @@ class Prices:
         if len(telling) < AGREE:
             return []
         gone, contacts = telling[0]
-        steepest = gone // contacts
-        slopes = {0, steepest, min(steepest, self.ceilings.search_per_contact)}
+        slopes = {0, min(gone // contacts, self.ceilings.search_per_contact)}
+        slopes |= {gone // contacts} if gone % contacts == 0 else set()
         slopes |= {(cost - gone) // (many - contacts) for cost, many in telling if many != contacts}
         return [
             (fixed, each)

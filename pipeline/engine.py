@@ -83,6 +83,7 @@ class Engine:
         self._offload = offload
         self._queue: asyncio.Queue[tuple[JobRun, Work] | None] = asyncio.Queue(maxsize=2 * workers)
         self._in_hand: dict[int, None] = {}
+        self._doubtful: list[tuple[JobRun, Work]] = []
 
     async def run(self, runs: list[JobRun]) -> None:
         """Finish every lead that can be finished now. Raises whatever a part of it raised."""
@@ -94,6 +95,7 @@ class Engine:
             for run in runs:
                 await run.finished.put(None)
             await asyncio.gather(*writers)
+            await self._reopen_doubtful()
         finally:
             await _cancel([feeder, *workers, *writers])
 
@@ -146,12 +148,31 @@ class Engine:
             if len(answers) > work.progress or (searched and not work.searched):
                 await self._jobs.put_back(work, len(answers), searched=searched)
             return
+        self._note_doubt(run, work, answers)
         if isinstance(step, Defer):
             await self._jobs.defer(run.job.id, work, step.until, len(answers))
             del self._in_hand[work.id]
             self._tell(RowDeferred(run.job.id, work.row, step.until))
         else:
             await self._finish(run, work, lead, answers, step)
+
+    def _note_doubt(self, run: JobRun, work: Work, answers: Mapping[bytes, Answer]) -> None:
+        """Remember rows that rest on a refusal until a success shows that the API is not refusing everything."""
+        if self._budget.doubts(answers):
+            self._doubtful.append((run, work))
+        elif self._doubtful and not self._budget.in_doubt:
+            self._doubtful.clear()
+
+    async def _reopen_doubtful(self) -> None:
+        """The contract is broken: what was concluded from refusals is taken back, in one commit."""
+        stopped = self._budget.stopped
+        if stopped is None or stopped.why is not Stop.CONTRACT:
+            return
+        works: dict[int, list[Work]] = {}
+        for run, work in self._doubtful:
+            works.setdefault(run.job.id, []).append(work)
+        reopened = [self._jobs.reopen(job, group) for job, group in works.items()]
+        await asyncio.gather(*reopened, self._budget.forget_doubtful())
 
     async def _ask(self, step: Ask, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
         if len(step.questions) == 1:

@@ -131,4 +131,5 @@ def _reason(verdict: Verdict) -> str:
 def _delays() -> Generator[float, Exception, None]:
     """The waits after the first retry, in backoff's protocol: the first value only starts the generator."""
     yield 0.0
-    yield from DELAYS[1:]
+    for delay in DELAYS[1:]:  # not `yield from`: backoff sends the exception in
+        yield delay

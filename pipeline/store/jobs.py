@@ -278,6 +278,16 @@ class Jobs:
 
         await self._committer.run(defer)
 
+    async def reopen(self, job: int, works: Sequence[Work]) -> None:
+        """Take back what was concluded about leads: they are ready again, and their lines must go."""
+
+        def reopen(tx: Transaction) -> None:
+            for work in works:
+                _reopen(tx.db, job, work)
+            tx.db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (job,))
+
+        await self._committer.run(reopen)
+
     async def put_back(self, work: Work, progress: int, *, searched: bool) -> None:
         """Leave a lead for the next run, noting how far it got, so that it comes early then."""
 
@@ -384,6 +394,16 @@ def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], commit
     db.executemany(SQL["company_searched"], list(searched))
     _count(db, job, dict(states))
     db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
+
+
+def _reopen(db: sqlite3.Connection, job: int, work: Work) -> None:
+    state = db.execute(SQL["state_of"], (work.id,)).fetchone()[0]
+    if state == READY:
+        return
+    db.execute(SQL["reopen"], (work.id,))
+    db.execute(SQL["waiting"], (1, work.company))
+    copies = db.execute(SQL["uncopy"], (work.id,)).rowcount
+    _count(db, job, {state: -1, READY: 1, COPIED: -copies, COPY: copies})
 
 
 def _prune(db: sqlite3.Connection, intake: Intake) -> int:

@@ -179,3 +179,9 @@ SELECT count(*) FROM company WHERE job = ? AND rank = 2 AND waiting > 0;
 
 -- :search_again
 UPDATE company SET rank = 1 WHERE job = ? AND rank = 2;
+
+-- :state_of
+SELECT state FROM lead WHERE id = ?;
+
+-- :reopen
+UPDATE lead SET state = 'ready', not_before = 0, reason = NULL, finished_at = NULL WHERE id = ?;

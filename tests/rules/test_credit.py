@@ -56,6 +56,8 @@ LEARNED = {
     "ambiguous": ([(5, 5), (5, 5)], 10, 5),
     "ambiguous-with-one-contact": ([(1, 1), (1, 1)], 10, 4),
     "ambiguous-with-fixed-part": ([(3, 2), (3, 2)], 11, 5),
+    "ambiguous-and-dear": ([(5, 2), (5, 2)], 13, 7),
+    "ambiguous-and-dearer-than-the-ceiling": ([(6, 3), (6, 3)], 20, 8),
     "ambiguity-resolved": ([(5, 5), (5, 5), (2, 2)], 10, 4),
     "zero": ([(0, 5), (0, 3)], 0, 0),
     "disagreeing": ([(1, 5), (2, 5)], 10, 10),

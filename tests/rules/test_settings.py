@@ -72,7 +72,10 @@ def test_every_place_beats_the_default(tmp_path: Path, place: str) -> None:
 
 def test_an_option_that_was_not_given_says_nothing(tmp_path: Path) -> None:
     """Click hands over None for it."""
-    told = {"option": {"limit": None, "strict": False}, "TOML": {"limit": 3, "strict": True}}
+    told: dict[str, dict[str, Any]] = {
+        "option": {"limit": None, "strict": False},
+        "TOML": {"limit": 3, "strict": True},
+    }
     settings, _ = loaded(tmp_path, told)
     assert (settings.limit, settings.strict) == (3, False)
 
@@ -318,6 +321,13 @@ def test_lists_are_written_with_commas_or_as_lists(tmp_path: Path) -> None:
     assert settings.steps == (Endpoint.VERIFY, Endpoint.SEARCH)
     assert settings.titles == ("CEO", "VP Sales")
     assert setting(tmp_path, steps=["phones"]).steps == (Endpoint.PHONES,)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Chatham"])
+def test_a_calendar_window_may_be_of_any_zone(tmp_path: Path, zone: str) -> None:
+    """The server's day is where the server says it is."""
+    settings = setting(tmp_path, window="calendar", window_zone=zone)
+    assert (settings.window, settings.window_zone) == ("calendar", zone)
 
 
 def test_the_policy_is_made_of_the_settings(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.errors import ConfigError
 from pipeline.settings import KEY_PLACES, Settings, environment, load
@@ -185,6 +186,14 @@ ANY_TEXT = frozenset(
 def test_a_key_put_into_another_setting_is_not_shown_in_the_error(tmp_path: Path, name: str) -> None:
     """The wrong line in a .env happens."""
     assert f"The setting {name} " in refusal(tmp_path, {f"LEADCONTACT_{name.upper()}": SECRET})
+
+
+def test_not_even_a_traceback_shows_a_value() -> None:
+    """pydantic's own words leave it out too."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(plan=SECRET)  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+    assert "plan" in str(caught.value)
 
 
 def test_an_odd_variables_value_is_not_shown(tmp_path: Path) -> None:

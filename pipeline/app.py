@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -17,20 +16,17 @@ from pipeline.limits import Halted
 from pipeline.model import Answer, Judgement, Lead, Policy, Question, Questions, Stop, Stopped
 from pipeline.observe.summary import JobReport, Report
 from pipeline.planner import REFUSED_FRESH
-from pipeline.protocol import iso
 from pipeline.quota import DAY
-from pipeline.session import Parts, Session, account_of, fetching, limits_of, session, state_path
+from pipeline.session import Parts, Session, fetching, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
-from pipeline.store import Store
-from pipeline.store.ledger import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pipeline.settings import Settings
-    from pipeline.store.jobs import Job, Work
     from pipeline.store.locks import Lock
+    from pipeline.store.records import Job, Work
 
 # --- enrich and resume --------------------------------------------------------------------------------
 
@@ -89,7 +85,9 @@ async def _job(opened: Session, name: str, output: str) -> Job:
         job = other
     if job is None:
         if output != "-":
-            JsonlOutput(Path(output), opened.store.path).refuse_foreign()
+            target = JsonlOutput(Path(output), opened.store.path)
+            target.refuse_foreign()
+            target.refuse_unwritable()
         return await jobs.create(
             name,
             output,
@@ -249,13 +247,13 @@ async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
             fetcher,
             opened.budget,
             opened.tell,
-            workers=opened.budget.limits.concurrency,
+            workers=opened.budget.limits.workers,
             offload=opened.parts.offload,
         )
         with suppress(asyncio.CancelledError):
             await engine.run(runs)
             while (due := _next_due(opened, runs)) is not None:
-                await asyncio.sleep(max(0.0, due - opened.budget.clock()))
+                await opened.budget.sleep(max(0.0, due - opened.budget.clock()))
                 await engine.run(runs)
         stopped = opened.budget.stopped
         await opened.store.jobs.end_run(
@@ -334,7 +332,7 @@ def _days(pending: int, opened: Session, reports: list[JobReport]) -> int | None
 
 async def ask(
     parts: Parts, questions: list[Question], *, fresh: bool = False
-) -> tuple[list[Answer | None], str | None]:
+) -> tuple[list[Answer | None], Stopped | None]:
     """Answer single questions on the shared ledger; None where the run halted before, with the reason.
 
     `fresh` asks even if the journal has an answer.
@@ -349,57 +347,7 @@ async def ask(
             except Halted:
                 return None
 
-        answers = list(await asyncio.gather(*(one(question) for question in questions)))
-        stopped = opened.budget.stopped
-        return answers, stopped.sentence if stopped else None
-
-
-# --- looking ------------------------------------------------------------------------------------------
-
-
-def overview(settings: Settings) -> dict[str, Any]:
-    """What `status` shows (schema_version 1); changes and spends nothing."""
-    limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
-    path = state_path(settings)
-    told: dict[str, Any] = {
-        "schema_version": 1,
-        "account": account_of(settings),
-        "state": str(path),
-        "jobs": [],
-    }
-    usage = Usage(0, 0, None, None, None, None)
-    if path.exists():
-        with Store.open(path, account_of(settings), inline=True) as store:
-            usage = store.ledger.usage(limits.window, limits.quota, time.time())
-            told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
-    used = usage.used + usage.under_way
-    shut = usage.shut_until if usage.shut_until and usage.shut_until > time.time() else None
-    opens = max(filter(None, (usage.opens, shut)), default=None)
-    return told | {
-        "quota": {
-            "requests": limits.quota,
-            "used": used,
-            "left": max(0, limits.quota - used),
-            "next_request_at": iso(opens) if opens else None,
-        },
-        "credits": {
-            "left": usage.credits,
-            "read_at": iso(usage.credits_at) if usage.credits_at else None,
-            "reserve": limits.reserve_credits,
-        },
-    }
-
-
-def _job_overview(store: Store, job: Job) -> dict[str, Any]:
-    counts = store.jobs.counts(job.id)
-    lock = store.locks.job(job.id)
-    holder = lock.holder() if lock.held_elsewhere() else None
-    return {
-        "job": job.name,
-        "output": job.output,
-        "leads": counts.leads,
-        "duplicates": counts.duplicates,
-        "deferred": counts.deferred,
-        **{status.value: n for status, n in counts.by_status.items()},
-        "held_by": {"pid": holder.pid, "since": holder.since} if holder else None,
-    }
+        answers: list[Answer | None] = [None] * len(questions)
+        with suppress(asyncio.CancelledError):  # a second Ctrl-C
+            answers = list(await asyncio.gather(*(one(question) for question in questions)))
+        return answers, opened.budget.stopped

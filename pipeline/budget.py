@@ -11,6 +11,7 @@ learn the price. After that permits flow beside each other.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from aiolimiter import AsyncLimiter
@@ -30,8 +31,8 @@ from pipeline.lanes import Lanes
 from pipeline.limits import Halted, Limits, Spent
 from pipeline.model import (
     JOURNALED,
+    UNSENT,
     Endpoint,
-    NoReply,
     Outcome,
     Permit,
     Question,
@@ -40,7 +41,7 @@ from pipeline.model import (
     Stopped,
 )
 from pipeline.protocol import RawReply, Verdict, server_time
-from pipeline.quota import GUARD
+from pipeline.quota import GUARD, PERMIT_SECONDS
 from pipeline.store.ledger import (
     Answered,
     Claimed,
@@ -91,15 +92,19 @@ class Budget:
         self._tell = tell
         self._prices = Prices(limits.ceilings)
         self._circuit = Circuit()
+        self._last_ill = 0
         self._limiter = _limiter(limits)
         self._lanes = Lanes()
         self._stopping = asyncio.Event()
+        self._places = asyncio.Semaphore(limits.concurrency)
+        self._on_wire = 0
         self._in_flight = 0
         self._held = 0
         self._clock_compared = False
         self._last_lone: tuple[int, int] | None = None
         self._pauses = 0
         self._resume_at = 0.0
+        self._shut_until = 0.0
         self._waits_end: float | None = None
         self._refusals: set[bytes] = set()
         self._refused_since = 0.0
@@ -122,7 +127,7 @@ class Budget:
         return bool(self._refusals)
 
     def doubts(self, answers: Iterable[bytes]) -> bool:
-        """Whether one of these questions was refused and no success has come since: perhaps our contract is broken."""
+        """Whether one of these questions was refused and no success came since: perhaps our contract is broken."""
         return not self._refusals.isdisjoint(answers)
 
     async def forget_doubtful(self) -> None:
@@ -200,7 +205,7 @@ class Budget:
             case NoCredits():
                 await self._lanes.until_change(ELSEWHERE)
             case Claimed():
-                await self._sleep(ELSEWHERE)
+                await self.sleep(ELSEWHERE)
                 return False
             case Answered():
                 return False
@@ -212,6 +217,31 @@ class Budget:
         if not self._clock_compared:
             return True
         return question.endpoint is Endpoint.SEARCH and self._prices.learning()
+
+    # --- the wire ---
+
+    async def board(self, permit: Permit) -> bool:
+        """Wait for one of the `concurrency` places on the wire; say whether the permit still holds. Then `alight`."""
+        await self._places.acquire()
+        self._on_wire += 1
+        return self._holds(permit)
+
+    def alight(self) -> None:
+        """Make the place free."""
+        self._on_wire -= 1
+        self._places.release()
+
+    def _holds(self, permit: Permit) -> bool:
+        """Whether nothing has come up against sending since the permit was given."""
+        now = self.clock()
+        return (
+            # a full window ends the run, but its last permits are among those that filled it
+            (self.stopped is None or self.stopped.why is Stop.QUOTA)
+            and (permit.probe or self.well)
+            and now >= max(self._resume_at, self._shut_until)
+            and now - permit.reserved_at <= PERMIT_SECONDS
+            and not self._contract_in_doubt(self._on_wire - 1)
+        )
 
     # --- waiting ---
 
@@ -231,7 +261,7 @@ class Budget:
         self._check_own_limits(question)
         self.raise_if_halted()
         now = self.clock()
-        if self._limits_reached(question) or self._contract_in_doubt():
+        if self._limits_reached(question) or self._contract_in_doubt(self._in_flight):
             return ELSEWHERE
         if self._resume_at > now:
             return self._resume_at - now
@@ -257,12 +287,12 @@ class Budget:
         most = spent.credits + self._held + self._prices.reserve(question)
         return Stop.MAX_CREDITS if most > limits.max_credits else None
 
-    def _contract_in_doubt(self) -> bool:
+    def _contract_in_doubt(self, under_way: int) -> bool:
         """Whether the requests under way, if refused too, would already prove the contract broken."""
-        most = len(self._refusals) + self._in_flight
-        return bool(self._refusals) and self._in_flight > 0 and most >= self.limits.concurrency + SPARE_REFUSALS
+        most = len(self._refusals) + under_way
+        return bool(self._refusals) and under_way > 0 and most >= self.limits.concurrency + SPARE_REFUSALS
 
-    async def _sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Sleep, but not through the end of the run."""
         try:
             async with asyncio.timeout(seconds):
@@ -278,7 +308,7 @@ class Budget:
             self._stop_for_quota(full)
             return
         self._tell(Waiting("quota", full.opens))
-        await self._sleep(max(0.0, full.opens - now) + 0.001)
+        await self.sleep(max(0.0, full.opens - now) + 0.001)
 
     def _stop_for_quota(self, full: NoSlot) -> None:
         if full.shut:
@@ -305,7 +335,7 @@ class Budget:
             now = self._compare_clocks(raw, now)
         reply = verdict.reply
         contacts = len(reply.contacts) if isinstance(reply, SearchReply) else None
-        sent = verdict.outcome is not Outcome.NOT_SENT
+        sent = verdict.outcome not in UNSENT
         cost = self._prices.settle(permit.question, contacts) if sent else 0
         keeps = raw is not None and verdict.outcome in JOURNALED
         settled = await self._ledger.settle(
@@ -322,7 +352,7 @@ class Budget:
                 since=self._last_lone[0] if self._last_lone else 0,
             )
         )
-        self._count(permit, verdict, cost)
+        self._count(permit, verdict, raw, cost)
         self._read_credits(permit, verdict, settled)
         await self._consequences(permit, verdict, raw)
         await self._lanes.leave(lone=permit.lone)
@@ -334,24 +364,19 @@ class Budget:
             self._tell(ClockDiffers(self.offset))
         return self.clock()
 
-    def _count(self, permit: Permit, verdict: Verdict, cost: int) -> None:
+    def _count(self, permit: Permit, verdict: Verdict, raw: RawReply | None, cost: int) -> None:
         self._held -= permit.ceiling
         self._in_flight -= 1
         self.spent.credits += cost
         self.spent.outcomes[verdict.outcome] = self.spent.outcomes.get(verdict.outcome, 0) + 1
-        if verdict.outcome is Outcome.NOT_SENT:
+        if verdict.outcome in UNSENT:
             self.spent.requests -= 1
             self.spent.by_endpoint[permit.question.endpoint] -= 1
         else:
             self._clock_compared = True
-        reason = verdict.reply.reason if isinstance(verdict.reply, NoReply) and not verdict.retry_after else ""
+        question = permit.question
         self._tell(
-            RequestSettled(
-                permit.question.endpoint,
-                permit.question.key.hex(),
-                verdict.outcome,
-                reason if reason.startswith("HTTP ") else "",
-            )
+            RequestSettled(question.endpoint, question.key.hex(), verdict.outcome, raw.status if raw else None)
         )
 
     def _read_credits(self, permit: Permit, verdict: Verdict, settled: Settled) -> None:
@@ -399,6 +424,7 @@ class Budget:
 
     async def _shut(self, why: Stop, said: str, verdict: Verdict) -> None:
         opens = None if verdict.retry_after is None else self.clock() + verdict.retry_after
+        self._shut_until = math.inf if opens is None else opens
         if opens is not None:
             await self._ledger.shut(opens)
         if why is Stop.QUOTA and opens is not None:
@@ -409,9 +435,12 @@ class Budget:
     def _health(self, permit: Permit, outcome: Outcome) -> None:
         before = self._circuit.state
         if outcome in ILL:
+            self._last_ill = max(self._last_ill, permit.attempt)
             self._circuit.failed(self.clock(), probe=permit.probe)
-        elif outcome is not Outcome.LOST:
-            self._circuit.succeeded()
+        elif outcome is not Outcome.WITHDRAWN:
+            self._circuit.succeeded(stale=permit.attempt < self._last_ill)
+        elif permit.probe:
+            self._circuit.drop_probe()
         if self._circuit.state is not before:
             self._tell(CircuitChanged(self._circuit.state))
         if self._circuit.state is State.BROKEN:

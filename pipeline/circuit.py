@@ -47,9 +47,11 @@ class Circuit:
         """The probe never left; somebody else may try."""
         self._probing = False
 
-    def succeeded(self) -> None:
-        """One answer that makes sense closes the circuit."""
+    def succeeded(self, *, stale: bool = False) -> None:
+        """One answer that makes sense closes the circuit; a stale one, asked for before the last failure, does not."""
         self._recent.append(True)
+        if stale:
+            return
         self._row = 0
         if self.state is State.OPEN:
             self._close()

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline.app import ask, overview
+from pipeline.app import ask
 from pipeline.errors import PipelineError
-from pipeline.model import Questions, SearchReply
+from pipeline.model import Questions, SearchReply, Stop
+from pipeline.overview import overview
 from pipeline.protocol import search_question
 from pipeline.session import Parts, state_path
 from pipeline.store import NETWORK_FILE_SYSTEMS, Store, file_system
@@ -151,7 +152,8 @@ async def _probe(parts: Parts) -> Finding:
     answers, stopped = await ask(parts, [question], fresh=True)
     answer = answers[0]
     if answer is None:
-        return Finding("probe", stopped or "no answer", "See the message above.", 75)
+        code = {Stop.DENIED: 77, Stop.REDIRECT: 78}.get(stopped.why, 75) if stopped else 75
+        return Finding("probe", stopped.sentence if stopped else "no answer", exit_code=code)
     left = answer.reply.credits_remaining if isinstance(answer.reply, SearchReply) else None
     told = "no credits told" if left is None else f"{left:,} credits left"
     return Finding("probe", f"one search sent: {answer.outcome}, {told}")

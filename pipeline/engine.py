@@ -19,7 +19,8 @@ from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
 from pipeline.normalize import lead_of
 from pipeline.planner import Ask, Defer, Done, Reject, next_step, settled
-from pipeline.store.jobs import Committed, Finish, Job, Jobs, Work
+from pipeline.store.jobs import Jobs
+from pipeline.store.records import Committed, Finish, Job, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping

@@ -17,7 +17,7 @@ class RequestSettled:
     endpoint: Endpoint
     key: str
     outcome: Outcome
-    reason: str = ""
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,6 @@ class RunStopped:
 
 
 Event = (
-    RequestSettled
-    | RowFinished
-    | RowDeferred
-    | CreditsRead
-    | ClockDiffers
-    | CircuitChanged
-    | Waiting
-    | RunStopped
+    RequestSettled | RowFinished | RowDeferred | CreditsRead | ClockDiffers | CircuitChanged | Waiting | RunStopped
 )
 Listener = Callable[[Event], None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import backoff
 
+from pipeline.budget import WELL
 from pipeline.errors import Ambiguous, NotSent
 from pipeline.model import JOURNALED, Answer, NoReply, Origin, Outcome, Permit, Policy, Question
 from pipeline.planner import recall, settled
@@ -24,6 +25,8 @@ DELAYS: Final = (1.0, 2.0, 4.0)
 
 
 FAILURES: Final = (NotSent, Ambiguous)
+
+WITHDRAWN: Final = Verdict(Outcome.WITHDRAWN, NoReply(reason="given back"))
 
 
 class Sender(Protocol):
@@ -43,9 +46,9 @@ class Fetcher:
         self._client = client
         self._started = budget.clock()
         self._flights: dict[bytes, asyncio.Future[None]] = {}
-        self._retried = backoff.on_exception(
-            _delays, FAILURES, max_tries=len(DELAYS), jitter=None, logger=None
-        )(self._attempt)
+        self._retried = backoff.on_exception(_delays, FAILURES, max_tries=len(DELAYS), jitter=None, logger=None)(
+            self._attempt
+        )
 
     async def fetch(self, question: Question, taken_in: float, policy: Policy, after: float = 0.0) -> Answer:
         """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
@@ -85,7 +88,7 @@ class Fetcher:
                 flight.set_result(None)
 
     async def _ask(self, question: Question, newest: float) -> Answer | None:
-        """Send, and after a failure with retries; when all failed though the API is well, note that the question was given up."""
+        """Send, and after a failure with retries; if all fail though the API is well, the question is given up."""
         try:
             return await self._attempt(question, newest)
         except FAILURES:
@@ -104,8 +107,7 @@ class Fetcher:
         permit = await self._budget.permit(question, newest)
         if permit is None:
             return None
-        verdict, raw = await self._send(permit)
-        await self._budget.settle(permit, verdict, raw)
+        verdict = await self._ride(permit)
         if verdict.outcome is Outcome.NOT_SENT:
             raise NotSent(_reason(verdict))
         if verdict.outcome is Outcome.AMBIGUOUS:
@@ -113,6 +115,19 @@ class Fetcher:
         if verdict.outcome not in JOURNALED:
             return None
         return Answer(question, verdict.outcome, verdict.reply, self._budget.clock(), Origin.API)
+
+    async def _ride(self, permit: Permit) -> Verdict:
+        """Send and settle. A good answer frees its place on the wire at once, a bad one after its consequences."""
+        holds = await self._budget.board(permit)
+        try:
+            verdict, raw = await self._send(permit) if holds else (WITHDRAWN, None)
+            if verdict.outcome not in WELL:
+                await self._budget.settle(permit, verdict, raw)
+        finally:
+            self._budget.alight()
+        if verdict.outcome in WELL:
+            await self._budget.settle(permit, verdict, raw)
+        return verdict
 
     async def _send(self, permit: Permit) -> tuple[Verdict, RawReply | None]:
         try:
@@ -131,5 +146,5 @@ def _reason(verdict: Verdict) -> str:
 def _delays() -> Generator[float, Exception, None]:
     """The waits after the first retry, in backoff's protocol: the first value only starts the generator."""
     yield 0.0
-    for delay in DELAYS[1:]:  # not `yield from`: backoff sends the exception in
+    for delay in DELAYS[1:]:  # noqa: UP028 - backoff sends the exception in, which a tuple's iterator cannot take
         yield delay

@@ -10,7 +10,7 @@ import orjson
 from pipeline.model import UNREADABLE
 from pipeline.normalize import lead_of, subject_of
 from pipeline.planner import unaskable
-from pipeline.store.jobs import FREE, NO_COMPANY, TO_SEARCH, Job, Row
+from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
 
 if TYPE_CHECKING:
     from pipeline.model import Policy
@@ -29,6 +29,8 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     if not settings.prune and _unchanged(job.source, source, settings):
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
+    if not job.source:  # if this intake is cut short, what it took in must still be read as it was meant
+        await jobs.update(job.id, source=orjson.dumps({"columns": source.columns}).decode())
     policy = settings.policy
     batch: list[Row] = []
     rows = broken = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.credit import Ceilings
 from pipeline.model import Endpoint, Outcome
@@ -11,6 +11,9 @@ from pipeline.quota import Window
 
 if TYPE_CHECKING:
     from pipeline.model import Stopped
+
+MANY: Final = 16
+"""Requests at once from which on it pays to hide the time of a commit behind the requests of others."""
 
 
 class Halted(Exception):
@@ -37,6 +40,11 @@ class Limits:
     spread: bool = False
     ceilings: Ceilings = field(default_factory=Ceilings)
     beyond_reserve: bool = False
+
+    @property
+    def workers(self) -> int:
+        """Leads worked on at once: where there are many, as many again, to commit while others are on the wire."""
+        return 2 * self.concurrency if self.concurrency >= MANY else self.concurrency
 
 
 @dataclass(slots=True)

@@ -174,6 +174,7 @@ class Outcome(StrEnum):
     GAVE_UP = "gave_up"  # every try of this window was ambiguous; a note in the journal, not an answer
     AMBIGUOUS = "ambiguous"  # perhaps spent: timeout, disconnect, 5xx
     NOT_SENT = "not_sent"  # certainly not spent
+    WITHDRAWN = "withdrawn"  # reserved, then given back: the API fell ill or the run ended before its turn
     SLOW_DOWN = "slow_down"  # 429 with a short Retry-After
     NO_QUOTA = "no_quota"  # 429 otherwise
     NO_CREDITS = "no_credits"  # 402
@@ -186,6 +187,9 @@ JOURNALED: Final = frozenset(
     {Outcome.FOUND, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.SAID_NO, Outcome.UNEXPECTED, Outcome.GAVE_UP}
 )
 """Outcomes that are kept as answers; the others are only known to the ledger."""
+
+UNSENT: Final = frozenset({Outcome.NOT_SENT, Outcome.WITHDRAWN})
+"""Outcomes that cost nothing and count nowhere."""
 
 
 class Origin(StrEnum):

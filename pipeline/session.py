@@ -28,14 +28,13 @@ from pipeline.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
-
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from pipeline.fetcher import Sender
     from pipeline.settings import Settings
-    from pipeline.store.jobs import Work
     from pipeline.store.ledger import Usage
+    from pipeline.store.records import Work
 
 SIGNALS: Final = {
     signal.SIGINT: Stop.INTERRUPTED,
@@ -74,6 +73,7 @@ class Parts:
     now: Callable[[], float] = time.time
     offload: Callable[..., Awaitable[Any]] = asyncio.to_thread
     inline_state: bool = False
+    durable_state: bool = True
     signals: bool = True
     connect: Callable[[Session, str], AbstractAsyncContextManager[Sender]] | None = None
     begin: Callable[[int, int], None] = lambda _pending, _used: None
@@ -163,7 +163,8 @@ def account_of(settings: Settings) -> str:
 async def session(parts: Parts) -> AsyncIterator[Session]:
     """Open the state, show that this run is alive, and settle what dead runs left under way."""
     path = state_path(parts.settings)
-    with Store.open(path, account_of(parts.settings), owner=parts.owner, inline=parts.inline_state) as store:
+    account, inline, durable = account_of(parts.settings), parts.inline_state, parts.durable_state
+    with Store.open(path, account, owner=parts.owner, inline=inline, durable=durable) as store:
         alive = store.locks.run(parts.owner)
         alive.acquire()
         try:

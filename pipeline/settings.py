@@ -117,7 +117,7 @@ class Settings(BaseModel):
 
     # pace
     concurrency: Annotated[int, Field(ge=1, le=500)] | None = None
-    max_per_second: Annotated[float, Field(gt=0)] | None = None
+    max_per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
     pace: Literal["burst", "spread"] = "burst"
     wait_up_to: Seconds = 3600.0
     wait: bool = False

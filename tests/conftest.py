@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import Mock
 
-import aioresponses.core as core
 import pytest
 from aiohttp import ClientResponse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from aioresponses import core
 
 NEEDS_WRITER = "stream_writer" in inspect.signature(ClientResponse.__init__).parameters
 
@@ -26,6 +23,5 @@ class BridgedClientResponse(ClientResponse):
 
 
 @pytest.fixture(autouse=True)
-def _aioresponses_bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _aioresponses_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "ClientResponse", BridgedClientResponse)
-    yield

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pipeline.model import Status
-from pipeline.store.jobs import TO_SEARCH, Committed, Finish, Job, Row, Work
+from pipeline.store.records import TO_SEARCH, Committed, Finish, Job, Row, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -56,7 +56,7 @@ def contact(email: str | None = FOUND, sure: float | None = 0.98, **fields: obje
     return Contact.model_validate(usual | {"email": email, "email_confidence": sure} | fields)
 
 
-def policy(*steps: str, spend: str = "thrifty", **wishes: Any) -> Policy:  # noqa: ANN401 - of either half
+def policy(*steps: str, spend: str = "thrifty", **wishes: Any) -> Policy:
     """A policy; wishes go to the half that has them."""
     asked = {name: value for name, value in wishes.items() if name in Questions.model_fields}
     judged = {name: value for name, value in wishes.items() if name not in asked}

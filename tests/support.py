@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -87,13 +88,17 @@ class Server:
 
     def asked_twice(self) -> list[str]:
         """Questions answered more than once, and soundly."""
-        good = [entry.question for entry in self.log if entry.good]
-        return sorted({question for question in good if good.count(question) > 1})
+        times = Counter(entry.question for entry in self.log if entry.good)
+        return sorted(question for question, n in times.items() if n > 1)
 
     def most_in_a_day(self) -> int:
         """The most requests that fall into any 24 hours."""
-        times = sorted(entry.at for entry in self.log)
-        return max((sum(1 for other in times[n:] if other < at + 86_400) for n, at in enumerate(times)), default=0)
+        times, first, most = sorted(entry.at for entry in self.log), 0, 0
+        for last, at in enumerate(times):
+            while times[first] <= at - 86_400:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
 
     async def send(self, permit: Permit) -> RawReply:
         """Answer as the server would; a lost reply is Ambiguous, a closed port NotSent."""
@@ -176,6 +181,7 @@ class Site:
             now=virtual_now,
             offload=inline,
             inline_state=True,
+            durable_state=False,
             signals=False,
             connect=self._connect,
         )

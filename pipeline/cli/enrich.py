@@ -117,6 +117,6 @@ def _close(context: Context, report: Report, *, quiet_stdout: bool) -> None:
     if context.as_json and not quiet_stdout:
         click.echo(told)
     elif context.settings.log_format == "text":
-        context.log.say(as_text(report))
+        context.log.say(as_text(report, context.said))
     else:
         context.log.summary(as_json(report))

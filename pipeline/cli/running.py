@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.errors import InternalError, PipelineError
+from pipeline.errors import InternalError, PipelineError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,6 +37,9 @@ EXITS = {
 }
 """How each end of a run (`model.Stop`) exits (README, "Exit codes")."""
 
+REPEATED = ("config", "account", "plan", "daily_quota", "base_url", "api_key_file", "state", "sandbox")
+"""Options without which the next command would look elsewhere."""
+
 WORK_LEFT = 75
 SANDBOX_KEY = "lc_test_sandbox"
 
@@ -48,6 +51,8 @@ class Context:
     settings: Settings
     log: Log
     as_json: bool
+    said: str
+    """Options of this command line that another command on the same jobs needs too."""
 
 
 def prepare(options: dict[str, Any]) -> Context:
@@ -55,7 +60,7 @@ def prepare(options: dict[str, Any]) -> Context:
     from pipeline.observe.log import Log
     from pipeline.settings import environment, load
 
-    environ = environment()
+    environ, said = environment(), _said(options)
     config = options.pop("config", None) or environ.get("LEADCONTACT_CONFIG")
     as_json = bool(options.pop("as_json", False))
     options["columns"] = dict(options.get("columns") or ())
@@ -64,7 +69,16 @@ def prepare(options: dict[str, Any]) -> Context:
     log = Log(fmt=settings.log_format, level=settings.log_level, run="-", quiet=settings.quiet)
     for warning in warnings:
         log.caution(warning)
-    return Context(settings, log, as_json)
+    return Context(settings, log, as_json, said)
+
+
+def _said(options: dict[str, Any]) -> str:
+    """Write down again which configuration, account and state were named."""
+    import shlex
+
+    told = {name.replace("_", "-"): options.get(name) for name in REPEATED}
+    values = {name: "" if value is True else f" {shlex.quote(str(value))}" for name, value in told.items() if value}
+    return "".join(f" --{name}{value}" for name, value in values.items())
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -79,7 +93,17 @@ def guarded(work: Callable[[], int]) -> int:
         sys.stderr.close()
         return 141
     except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
-        return _complain(_internal(error))
+        return _complain(_damaged(error) or _internal(error))
+
+
+def _damaged(error: Exception) -> StateError | None:
+    """A state file that turns out to be damaged in the middle is not our fault."""
+    if type(error).__module__ != "sqlite3":
+        return None
+    return StateError(
+        f"The state file cannot be read ({error}).",
+        "Restore it from a backup, or name another file with --state; results already written stay.",
+    )
 
 
 def _complain(error: PipelineError) -> int:
@@ -102,7 +126,6 @@ def _internal(error: Exception) -> InternalError:
 def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run a coroutine on the fastest loop there is."""
     import asyncio
-
 
     async def main() -> T:
         return await work()

@@ -49,6 +49,7 @@ def sandbox(host: str, port: int, *, list_faults: bool, **options: Any) -> int:
 
 
 def _serve(host: str, port: int, options: dict[str, Any]) -> int:
+    from pipeline.errors import StateError
     from pipeline.sandbox import serve
 
     chosen = _options(options)
@@ -61,6 +62,9 @@ def _serve(host: str, port: int, options: dict[str, Any]) -> int:
         run(lambda: serve(chosen, host, port, listening))
     except KeyboardInterrupt:
         return 0
+    except OSError as error:
+        what = f"The sandbox cannot listen on port {port} or write its log ({error.strerror or error})."
+        raise StateError(what, "Choose another --port (0 takes a free one) or another --log.") from error
     return 0
 
 

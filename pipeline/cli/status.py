@@ -26,7 +26,7 @@ def status(**options: Any) -> int:
 def _status(context: Context) -> int:
     import orjson
 
-    from pipeline.app import overview
+    from pipeline.overview import overview
 
     told = overview(context.settings)
     if context.as_json:

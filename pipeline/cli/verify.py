@@ -8,13 +8,14 @@ import click
 
 from pipeline.cli.enrich import spend
 from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, REPORTING, common
-from pipeline.cli.running import Context, guarded, parts, prepare, run
+from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
 
 if TYPE_CHECKING:
-    from pipeline.model import Answer
+    from pipeline.model import Answer, Stopped
     from pipeline.observe.summary import Report
 
 OK, NOT_OK, UNDECIDED = 0, 1, 75
+INTERRUPTED = (130, 143)
 
 
 @click.command(short_help="Is it safe to write to this address? Exit 0 yes, 1 no, 75 could not be decided.")
@@ -40,7 +41,6 @@ def verify(emails: tuple[str, ...], out: str | None, **options: Any) -> int:
 
 def _list(path: str, out: str, options: dict[str, Any]) -> int:
     from pipeline import app
-    from pipeline.cli.running import EXITS
     from pipeline.model import Status
 
     report, context = spend(
@@ -72,7 +72,7 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     cleaned = {email: clean_email(email) for email in emails}
     questions = {email: verify_question(email) for email in cleaned.values() if email}
 
-    async def work() -> tuple[dict[str, Answer | None], str | None]:
+    async def work() -> tuple[dict[str, Answer | None], Stopped | None]:
         if not questions:
             return {}, None
         async with parts(context) as made:
@@ -83,8 +83,15 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     verdicts = [_verdict(email, address, answers.get(address or ""), context) for email, address in cleaned.items()]
     _print(verdicts, context)
     if stopped is not None:
-        context.log.caution(stopped)
-    codes = {verdict["code"] for verdict in verdicts}
+        context.log.caution(stopped.sentence)
+    return _code({verdict["code"] for verdict in verdicts}, stopped)
+
+
+def _code(codes: set[int], stopped: Stopped | None) -> int:
+    """An interrupted gate says so; else one bad address closes it, and what could not be asked leaves it shut."""
+    code = EXITS[stopped.why] if stopped else 0
+    if code in INTERRUPTED or (code and UNDECIDED in codes and NOT_OK not in codes):
+        return code
     return NOT_OK if NOT_OK in codes else UNDECIDED if UNDECIDED in codes else OK
 
 

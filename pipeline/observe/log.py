@@ -45,7 +45,7 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
         + ("the server asked to slow down." if e.why == "slow_down" else "the window is full.")
     ),
     RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
-    RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} {e.reason}".rstrip(),
+    RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}",
     RowFinished: lambda e: f"Row {e.row}: {e.status}",
     CreditsRead: lambda e: f"Credits told: {e.credits:,}",
 }

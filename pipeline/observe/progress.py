@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from pipeline.events import CreditsRead, Event, RequestSettled, RowFinished
-from pipeline.model import Outcome
+from pipeline.model import UNSENT
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -57,7 +57,7 @@ class ProgressBar:
         match event:
             case RowFinished():
                 self._rows += 1
-            case RequestSettled(outcome=outcome) if outcome is not Outcome.NOT_SENT:
+            case RequestSettled(outcome=outcome) if outcome not in UNSENT:
                 self._requests += 1
             case CreditsRead():
                 self._credits = event.credits

@@ -13,8 +13,8 @@ from pipeline.protocol import iso
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.store.jobs import Counts
     from pipeline.store.ledger import Usage
+    from pipeline.store.records import Counts
 
 
 @dataclass(slots=True)
@@ -122,14 +122,14 @@ def _job_json(job: JobReport) -> dict[str, Any]:
     }
 
 
-def as_text(report: Report) -> str:
-    """Say it for people."""
+def as_text(report: Report, said: str = "") -> str:
+    """Say it for people; `said` are the options that the next command needs too."""
     lines = ["", report.stopped.sentence]
     for job in report.jobs:
         lines += _job_lines(job)
     told = [_requests(report), _saved(report), _quota(report), _credits(report), _finish(report)]
     lines += [line for line in told if line is not None]
-    lines += [f"State     {report.state}", f"Next      {next_command(report)}"]
+    lines += [f"State     {report.state}", f"Next      {next_command(report, said)}"]
     return "\n".join(lines)
 
 
@@ -186,14 +186,14 @@ def _finish(report: Report) -> str | None:
     return f"Finish    about {report.finish_date} ({days:,} more day{'s' * (days != 1)} at {report.quota:,} requests)"
 
 
-def next_command(report: Report) -> str:
+def next_command(report: Report, said: str = "") -> str:
     """The command that is useful after this run."""
     if report.stopped.why is Stop.CREDITS:
-        return "leadcontact doctor --probe"
+        return f"leadcontact doctor --probe{said}"
     if report.pending:
-        return "leadcontact resume"
+        return f"leadcontact resume{said}"
     first = report.jobs[0].output if report.jobs else "-"
-    return "leadcontact status" if first == "-" else f"head -n 3 {shlex.quote(first)}"
+    return f"leadcontact status{said}" if first == "-" else f"head -n 3 {shlex.quote(first)}"
 
 
 def _local(at: float) -> str:

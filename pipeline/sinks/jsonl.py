@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
+import tempfile
 from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
@@ -97,6 +99,17 @@ class JsonlOutput:
         """Raise StateError if the file has content, for a job that has written nothing yet."""
         if self.path.is_dir() or (self.path.exists() and self.path.stat().st_size > 0):
             raise self._not_ours()
+
+    def refuse_unwritable(self) -> None:
+        """Raise StateError if no file could be written there, before anything is noted for it."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path.parent):
+                pass
+            if self.path.exists():
+                self.path.open("ab").close()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def append(self, lines: Iterable[bytes]) -> tuple[int, bytes]:
         """Add lines and sync them to disk."""
@@ -237,6 +250,9 @@ def _checksum(end: bytes) -> bytes:
 def _private(path: Path, flags: int = os.O_TRUNC, buffering: int = -1) -> BinaryIO:
     """Open a file that only its owner can read: results are personal data."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:  # it may have stood there before, open to all
+        os.fchmod(fd, 0o600)
     return os.fdopen(fd, "ab" if flags == os.O_APPEND else "wb", buffering)
 
 

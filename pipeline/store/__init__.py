@@ -39,15 +39,19 @@ class Store:
     _reader: sqlite3.Connection
 
     @classmethod
-    def open(cls, path: Path, account: str, *, owner: str = "", inline: bool = False) -> Self:
-        """Open or create a state file for one account. Raises StateError with the reason and what to do."""
+    def open(cls, path: Path, account: str, *, owner: str = "", inline: bool = False, durable: bool = True) -> Self:
+        """Open or create a state file for one account. Raises StateError with the reason and what to do.
+
+        `inline` commits in the loop's thread; without `durable` nothing is synced. Both are for virtual time.
+        """
         _check_place(path)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not path.exists():
-                path.touch(mode=0o600)
+            path.touch(mode=0o600)
+            path.chmod(0o600)  # also a file that came back from a backup
             with ExitStack() as unless_whole:
                 writer = unless_whole.enter_context(closing(_connect(path)))
+                writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
                 _migrate(writer, path)
                 account_id = _account(writer, account)
                 reader = _connect(path)

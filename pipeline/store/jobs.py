@@ -3,134 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pipeline.errors import ConfigError
 from pipeline.model import FINISHED, Status
+from pipeline.store.records import (
+    COPIED,
+    COPY,
+    DEFERRED,
+    JOB,
+    READY,
+    Committed,
+    Counts,
+    Finish,
+    Intake,
+    Job,
+    Row,
+    Work,
+    job_of,
+)
 from pipeline.store.sql import SQL
+from pipeline.store.takein import TakeIn, count
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
-    from typing import Self
 
     from pipeline.store.commit import Committer, Transaction
-
-READY, DEFERRED, COPY, COPIED = "ready", "deferred", "copy", "copied"
-
-FREE, SEARCHED, TO_SEARCH, NO_COMPANY = 3, 2, 1, 0
-"""Ranks of a company's rows in the order of work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """How much of an output is accounted for: its length in bytes and a checksum of its end."""
-
-    length: int = 0
-    tail: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is being made."""
-
-    id: int
-    name: str
-    output: str
-    priority: int
-    created_at: float
-    questions: str
-    judgement: str
-    source: dict[str, Any]
-    intake: int
-    rows: int
-    committed: Committed
-    replacing: Committed | None
-    stale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row on its way into a job."""
-
-    row: int
-    lead_id: str
-    subject: bytes
-    company_key: str
-    spelling: str | None
-    rank: int
-    priority: float
-    input: str
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A lead as the state keeps it, on its way to a worker or back into the output."""
-
-    id: int
-    row: int
-    lead_id: str
-    input: str
-    taken_in: float
-    company: int
-    spelling: str | None
-    progress: int
-    rank: int
-    state: str = READY
-    reason: str | None = None
-    finished_at: float = 0.0
-
-    @property
-    def searched(self) -> bool:
-        """Whether the company's search is known to be answered."""
-        return self.rank >= SEARCHED
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """A lead that is done: what it became."""
-
-    work: Work
-    status: Status
-    reason: str | None
-    at: float
-    searched: bool
-    has_copies: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many leads of a job are in each state. Duplicates share their lead's result and are counted apart."""
-
-    by_status: dict[Status, int]
-    deferred: int
-    duplicates: int
-
-    @property
-    def leads(self) -> int:
-        """All leads taken in; the sum of the states, whatever happens (promise 5)."""
-        return sum(self.by_status.values())
-
-    @property
-    def pending(self) -> int:
-        """Leads not finished yet."""
-        return self.by_status[Status.PENDING]
-
-
-@dataclass(slots=True)
-class Intake:
-    """One reading of a list into a job; remembers only what it needs to tell duplicates from old rows."""
-
-    job: int
-    number: int
-    now: float
-    companies: dict[str, int] = field(default_factory=dict)
-    occurrences: Counter[str] = field(default_factory=Counter)
-    added: int = 0
-    changed: int = 0
 
 
 class Jobs:
@@ -145,7 +46,7 @@ class Jobs:
 
     def find(self, name: str) -> Job | None:
         """Find a job by its name; raises ConfigError if it belongs to another account."""
-        row = self._reader.execute(f"{_JOB} WHERE name = ?", (name,)).fetchone()
+        row = self._reader.execute(f"{JOB} WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
         if row[1] != self._account:
@@ -153,12 +54,12 @@ class Jobs:
                 f"The job {name} belongs to another account of this state file.",
                 "Name that account with --account, or another job with --job.",
             )
-        return _job(row)
+        return job_of(row)
 
     def all(self) -> list[Job]:
         """List all jobs of the account: by priority, then age."""
-        rows = self._reader.execute(f"{_JOB} WHERE account = ? ORDER BY priority DESC, id", (self._account,))
-        return [_job(row) for row in rows]
+        rows = self._reader.execute(f"{JOB} WHERE account = ? ORDER BY priority DESC, id", (self._account,))
+        return [job_of(row) for row in rows]
 
     async def create(
         self, name: str, output: str, *, priority: int, questions: str, judgement: str, now: float
@@ -205,7 +106,7 @@ class Jobs:
 
     async def take_in(self, intake: Intake, rows: Sequence[Row]) -> None:
         """Take in some rows, durably."""
-        taken = await self._committer.run(lambda tx: _TakeIn(tx.db, intake).all(rows))
+        taken = await self._committer.run(lambda tx: TakeIn(tx.db, intake).all(rows))
         taken.tell(intake)
 
     async def end_intake(self, intake: Intake, source: dict[str, Any], rows: int, *, prune: bool) -> int:
@@ -229,7 +130,7 @@ class Jobs:
             db = tx.db
             companies = Counter(company for (company,) in db.execute(SQL["wake"], (job, now)).fetchall())
             db.executemany(SQL["waiting"], [(n, company) for company, n in companies.items()])
-            _count(db, job, {DEFERRED: -companies.total(), READY: companies.total()})
+            count(db, job, {DEFERRED: -companies.total(), READY: companies.total()})
             return companies.total()
 
         return await self._committer.run(wake)
@@ -262,7 +163,7 @@ class Jobs:
         def note(tx: Transaction) -> None:
             db = tx.db
             n = sum(db.execute(SQL["copied"], (work.id,)).rowcount for work in works)
-            _count(db, job, {COPY: -n, COPIED: n})
+            count(db, job, {COPY: -n, COPIED: n})
             db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
 
         await self._committer.run(note)
@@ -274,7 +175,7 @@ class Jobs:
             db = tx.db
             db.execute(SQL["defer"], (until, progress, work.id))
             db.execute(SQL["waiting"], (-1, work.company))
-            _count(db, job, {READY: -1, DEFERRED: 1})
+            count(db, job, {READY: -1, DEFERRED: 1})
 
         await self._committer.run(defer)
 
@@ -339,49 +240,6 @@ class Jobs:
         await self._run("UPDATE account SET key_mark = ? WHERE id = ?", (mark, self._account))
 
 
-_JOB = """SELECT id, account, name, output, priority, created_at, questions, judgement, source, intake, next_row,
- out_length, out_tail, next_length, next_tail, out_stale FROM job"""
-
-
-def _job(row: tuple[Any, ...]) -> Job:
-    (
-        job,
-        _,
-        name,
-        output,
-        priority,
-        created,
-        questions,
-        judgement,
-        source,
-        intake,
-        rows,
-        length,
-        tail,
-        *rewrite,
-    ) = row
-    next_length, next_tail, stale = rewrite
-    return Job(
-        id=job,
-        name=name,
-        output=output,
-        priority=priority,
-        created_at=created,
-        questions=questions,
-        judgement=judgement,
-        source=orjson.loads(source),
-        intake=intake,
-        rows=rows,
-        committed=Committed(length, tail),
-        replacing=None if next_length is None else Committed(next_length, next_tail),
-        stale=bool(stale),
-    )
-
-
-def _count(db: sqlite3.Connection, job: int, changes: dict[str, int]) -> None:
-    db.executemany(SQL["count_state"], [(job, state, n) for state, n in changes.items() if n])
-
-
 def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], committed: Committed) -> None:
     states: Counter[str] = Counter()
     for done in finishes:
@@ -392,7 +250,7 @@ def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], commit
     db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
     searched = {(done.work.company,) for done in finishes if done.searched}
     db.executemany(SQL["company_searched"], list(searched))
-    _count(db, job, dict(states))
+    count(db, job, dict(states))
     db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
 
 
@@ -403,7 +261,7 @@ def _reopen(db: sqlite3.Connection, job: int, work: Work) -> None:
     db.execute(SQL["reopen"], (work.id,))
     db.execute(SQL["waiting"], (1, work.company))
     copies = db.execute(SQL["uncopy"], (work.id,)).rowcount
-    _count(db, job, {state: -1, READY: 1, COPIED: -copies, COPY: copies})
+    count(db, job, {state: -1, READY: 1, COPIED: -copies, COPY: copies})
 
 
 def _prune(db: sqlite3.Connection, intake: Intake) -> int:
@@ -412,111 +270,5 @@ def _prune(db: sqlite3.Connection, intake: Intake) -> int:
     waiting = Counter(company for company, state in rows if state == READY)
     db.executemany(SQL["waiting"], [(-n, company) for company, n in waiting.items()])
     copies = db.execute(SQL["prune_copies"], (intake.job,)).rowcount
-    _count(db, intake.job, {state: -n for state, n in states.items()} | {COPY: -copies})
+    count(db, intake.job, {state: -n for state, n in states.items()} | {COPY: -copies})
     return len(rows)
-
-
-class _TakeIn:
-    """Takes rows into a job inside one transaction, which may be run again: the intake is told only afterwards."""
-
-    def __init__(self, db: sqlite3.Connection, intake: Intake) -> None:
-        self._db = db
-        self._intake = intake
-        self._states: Counter[str] = Counter()
-        self._waiting: Counter[int] = Counter()
-        self._companies: dict[str, int] = {}
-        self._occurrences: Counter[str] = Counter()
-        self._added = self._changes = 0
-
-    def tell(self, intake: Intake) -> None:
-        """Let the intake know what is durable now."""
-        if len(intake.companies) > 100_000:  # noqa: PLR2004 - bounds memory, not meaning
-            intake.companies.clear()
-        intake.companies |= self._companies
-        intake.occurrences += self._occurrences
-        intake.added += self._added
-        intake.changed += self._changes
-
-    def all(self, rows: Sequence[Row]) -> Self:
-        """Take in every row, then adjust the counters once."""
-        for row in rows:
-            self._take(row, row.lead_id)
-        _count(self._db, self._intake.job, dict(self._states))
-        self._db.executemany(SQL["waiting"], [(n, company) for company, n in self._waiting.items() if n])
-        return self
-
-    def _take(self, row: Row, lead_id: str) -> None:
-        known = self._known(lead_id)
-        if known is None:
-            self._insert(row, lead_id, READY, None, 0)
-            return
-        lead, subject, seen, state, company = known
-        other = f"{lead_id}~{row.subject.hex()[:8]}"
-        if seen == self._intake.number and subject == row.subject:
-            self._duplicate(row, lead_id, lead)
-        elif subject != row.subject and (seen == self._intake.number or self._known(other) is not None):
-            # One id, two different people in one list: both are asked, neither replaces the other.
-            self._take(row, other)
-        elif subject == row.subject:
-            self._db.execute(SQL["seen_again"], (self._intake.number, row.input, lead))
-        else:
-            self._changed(row, lead, state, company)
-
-    def _known(self, lead_id: str, occurrence: int = 0) -> tuple[int, bytes, int, str, int] | None:
-        known: tuple[int, bytes, int, str, int] | None = self._db.execute(
-            SQL["known_lead"], (self._intake.job, lead_id, occurrence)
-        ).fetchone()
-        return known
-
-    def _insert(self, row: Row, lead_id: str, state: str, original: int | None, occurrence: int) -> None:
-        company = self._company(row)
-        intake = self._intake
-        values = (
-            intake.job,
-            row.row,
-            lead_id,
-            occurrence,
-            original,
-            row.subject,
-            company,
-            row.priority,
-            state,
-        )
-        self._db.execute(SQL["insert_lead"], (*values, intake.now, intake.number, row.input))
-        self._states[state] += 1
-        if state == READY:
-            self._waiting[company] += 1
-            self._added += 1
-
-    def _duplicate(self, row: Row, lead_id: str, original: int) -> None:
-        self._occurrences[lead_id] += 1
-        occurrence = self._intake.occurrences[lead_id] + self._occurrences[lead_id]
-        known = self._known(lead_id, occurrence)
-        if known is None:
-            self._insert(row, lead_id, COPY, original, occurrence)
-        else:
-            self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known[0]))
-
-    def _changed(self, row: Row, lead: int, state: str, company: int) -> None:
-        """What matters changed under an id: the lead is asked again, and its old line goes."""
-        new_company = self._company(row)
-        values = (row.subject, new_company, self._intake.now, self._intake.number, row.input, lead)
-        self._db.execute(SQL["change_lead"], values)
-        if state == READY:
-            self._waiting[company] -= 1
-        self._waiting[new_company] += 1
-        self._states[state] -= 1
-        self._states[READY] += 1
-        self._changes += 1
-        if state not in (READY, DEFERRED):
-            copies = self._db.execute(SQL["uncopy"], (lead,)).rowcount
-            self._states.update({COPIED: -copies, COPY: copies})
-            self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))
-
-    def _company(self, row: Row) -> int:
-        known = self._companies.get(row.company_key) or self._intake.companies.get(row.company_key)
-        if known is None or row.priority:
-            values = (self._intake.job, row.company_key, row.spelling, row.rank, row.priority)
-            known = int(self._db.execute(SQL["company"], values).fetchone()[0])
-            self._companies[row.company_key] = known
-        return known

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.credit import affordable, after_reading
-from pipeline.model import Answer, Origin, Outcome, Question
+from pipeline.model import UNSENT, Answer, Origin, Outcome, Question
 from pipeline.protocol import decode
 from pipeline.quota import Window, date_of, latest_possible
 from pipeline.store.sql import SQL
@@ -262,7 +262,7 @@ class Ledger:
         return NoSlot(_opens(db, self._account, wish.window, wish.quota, books.under_way, wish.now))
 
     def _settle(self, tx: Transaction, done: Settlement) -> Settled:
-        dated, books = 0 if done.outcome is Outcome.NOT_SENT else date_of(done.now), self._books(tx)
+        dated, books = 0 if done.outcome in UNSENT else date_of(done.now), self._books(tx)
         held = tx.db.execute(SQL["settle"], (dated, done.outcome, done.cost, done.attempt)).fetchone()
         if held is not None:
             books.settled(held[0])
@@ -315,7 +315,18 @@ class Ledger:
 class _Books:
     """One account inside one transaction: read once, changed by its operations, written once."""
 
-    __slots__ = ("_account", "_before", "_db", "counted", "credits", "held", "last", "read_at", "shut_until", "under_way")
+    __slots__ = (
+        "_account",
+        "_before",
+        "_db",
+        "counted",
+        "credits",
+        "held",
+        "last",
+        "read_at",
+        "shut_until",
+        "under_way",
+    )
 
     def __init__(self, db: sqlite3.Connection, account: int) -> None:
         self._db = db

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+TRIES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,14 @@ class Lock:
         self._fd: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if nobody holds it; say whether it is ours now."""
+        """Take the lock if nobody holds it; say whether it is ours now.
+
+        Somebody who only looks (`held_elsewhere`) is in the way for a moment: hence more than one try.
+        """
+        return any(self._try(n) for n in range(TRIES))
+
+    def _try(self, n: int) -> bool:
+        time.sleep(0.01 * n)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -93,8 +104,10 @@ class Locks:
     def alive(self, owner: str) -> bool:
         """Whether the run of that name still holds its lock; forgets the lock file of a dead one."""
         lock = self.run(owner)
-        if not lock.path.exists():
-            return False
+        if lock.held_elsewhere():
+            return True
+        lock.path.unlink(missing_ok=True)
+        return False
         if not lock.acquire():
             return True
         lock.path.unlink(missing_ok=True)

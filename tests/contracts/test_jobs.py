@@ -10,7 +10,7 @@ from jobs_site import NOW, begin, finish, leads, order, recount, row, take_in
 from pipeline.errors import ConfigError
 from pipeline.model import Status
 from pipeline.store import Store
-from pipeline.store.jobs import Committed
+from pipeline.store.records import Committed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

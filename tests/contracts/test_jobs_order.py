@@ -15,13 +15,13 @@ from jobs_site import NOW, begin, finish, order, recount, row, take_in
 
 from pipeline.model import Status
 from pipeline.store import Store
-from pipeline.store.jobs import FREE, NO_COMPANY, Committed
+from pipeline.store.records import FREE, NO_COMPANY, Committed
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.store.jobs import Job, Row
+    from pipeline.store.records import Job, Row
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ async def _live_through(path: Path, steps: list[tuple[str, Any, Any]]) -> None:
             _no_line_without_its_lead(store, job)
 
 
-async def _step(store: Store, job: Job, what: str, one: Any, two: Any) -> None:  # noqa: ANN401 - by step
+async def _step(store: Store, job: Job, what: str, one: Any, two: Any) -> None:
     works = store.jobs.ready(job.id, 99)
     match what:
         case "list":

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import StateError
 from pipeline.sinks.jsonl import TAIL, JsonlOutput, StdoutOutput
-from pipeline.store.jobs import Committed
+from pipeline.store.records import Committed
 
 NOTHING = Committed()
 
@@ -295,7 +295,7 @@ import resource, signal, sys
 from pathlib import Path
 from pipeline.errors import StateError
 from pipeline.sinks.jsonl import JsonlOutput
-from pipeline.store.jobs import Committed
+from pipeline.store.records import Committed
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path(sys.argv[1])
 output = JsonlOutput(path, Path("state.db"))

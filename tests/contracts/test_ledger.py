@@ -102,11 +102,13 @@ async def test_a_calendar_window_opens_after_midnight_and_not_before(site: Site)
 
 
 async def test_a_clock_set_back_opens_no_slot(site: Site) -> None:
-    """Requests dated later than now count as well."""
+    """Requests dated later than now count, and so do those that had left the window before it moved back."""
     store = site.run()
-    await settle(store, await granted(store, quota=1))
-    decision = await store.ledger.reserve(wish(ask(1), now=NOW - 40 * DAY, quota=1))
-    assert isinstance(decision, NoSlot)
+    for n in range(2):
+        await settle(store, await granted(store, n, quota=2), n)
+    await granted(store, 2, now=NOW + DAY + 10, quota=2)
+    assert isinstance(await store.ledger.reserve(wish(ask(3), now=NOW + 20, quota=3)), NoSlot)
+    assert isinstance(await store.ledger.reserve(wish(ask(3), now=NOW - 40 * DAY, quota=3)), NoSlot)
 
 
 async def test_a_shut_account_sends_nothing_until_the_told_time(site: Site) -> None:

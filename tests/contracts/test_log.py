@@ -29,7 +29,7 @@ NOW = 1_800_000_000.0
 KEY = verify_question("jane.smith@acmecorp.com").key.hex()
 
 EVENTS: dict[str, Event] = {
-    "settled": RequestSettled(Endpoint.VERIFY, KEY, Outcome.AMBIGUOUS, "HTTP 503"),
+    "settled": RequestSettled(Endpoint.VERIFY, KEY, Outcome.AMBIGUOUS, 503),
     "denied": RequestSettled(Endpoint.VERIFY, KEY, Outcome.DENIED),
     "finished": RowFinished(1, 17, Status.PARTIAL),
     "deferred": RowDeferred(1, 17, NOW + 60),

@@ -52,7 +52,7 @@ class Client:
         assert reply["success"] is True
         return dict(reply["data"])
 
-    async def control(self, path: str, **changes: object) -> Any:  # noqa: ANN401 - whatever JSON comes back
+    async def control(self, path: str, **changes: object) -> Any:
         url = self.sandbox.base_url.replace("/v1", f"/_sandbox/{path}")
         async with self.session.request("POST" if changes else "GET", url, json=changes or None) as response:
             return await response.json()

@@ -186,7 +186,7 @@ OPEN_AT_ONCE = """
 import sys, time
 from pathlib import Path
 from pipeline.store import Store
-while time.time() < float(sys.argv[2]): pass
+time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 with Store.open(Path(sys.argv[1]), "api/" + sys.argv[3]) as store:
     print(len(store.jobs.all()))
 """

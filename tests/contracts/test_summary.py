@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.model import FINISHED, Endpoint, Status, Stop, Stopped
 from pipeline.observe.summary import JobReport, Report, Saved, as_json, as_text, next_command
-from pipeline.store.jobs import Counts
 from pipeline.store.ledger import Usage
+from pipeline.store.records import Counts
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.timeout(300)
 def test_sixty_nightly_starts_use_every_request_and_creep_less_than_five_minutes(tmp_path: Path) -> None:
     """A rolling window must not lose nights: slots are slept for as they free (design, section 5)."""
     leads = write_leads(tmp_path / "leads.csv", people(330, 5))

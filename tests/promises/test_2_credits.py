@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.observe.summary import Report
 
-BUSY = {"plan": "enterprise", "daily_quota": 100_000, "concurrency": 30, "wait_up_to": 0}
+BUSY: dict[str, Any] = {"plan": "enterprise", "daily_quota": 100_000, "concurrency": 30, "wait_up_to": 0}
 
 
 def spend(folder: Path, server: Server, **changes: Any) -> tuple[Site, Report]:
@@ -94,7 +94,7 @@ def test_somebody_else_spending_the_same_credits_is_noticed(tmp_path: Path) -> N
 
 
 def test_without_searches_the_credits_are_unknown_and_the_summary_says_so(tmp_path: Path) -> None:
-    """verify and phones tell no credits: the run is bounded by quota and --max-credits alone."""
+    """Verify and phones tell no credits: the run is bounded by quota and --max-credits alone."""
     rows = [{"Email": f"person{n}@northwind.example"} for n in range(20)]
     site = Site(tmp_path, Server())
     report = site.night(write_leads(tmp_path / "leads.csv", rows), steps="verify", **BUSY)

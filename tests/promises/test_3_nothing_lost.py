@@ -15,7 +15,7 @@ from pipeline.store.jobs import Jobs
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = {"plan": "professional", "wait_up_to": 0, "steps": "search,verify,phones"}
+PLAN: dict[str, Any] = {"plan": "professional", "wait_up_to": 0, "steps": "search,verify,phones"}
 
 
 class PowerCut(BaseException):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from support import Server, Site, people, write_leads
 
@@ -12,7 +12,7 @@ from pipeline.sandbox import Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = {"plan": "professional", "wait_up_to": 0}
+PLAN: dict[str, Any] = {"plan": "professional", "wait_up_to": 0}
 HOUR = 3_600
 
 

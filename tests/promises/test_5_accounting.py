@@ -54,7 +54,7 @@ def test_any_list_over_several_nights_is_accounted_for(rows: list[dict[str, str]
 
 
 def test_rows_read_are_leads_and_duplicates(tmp_path: Path) -> None:
-    """rows in = enriched + partial + not_found + invalid + failed + pending, and the duplicates."""
+    """Rows in = enriched + partial + not_found + invalid + failed + pending, and the duplicates."""
     rows = people(10)
     site = Site(tmp_path, Server())
     doubled = rows + rows[3:9]
@@ -65,7 +65,7 @@ def test_rows_read_are_leads_and_duplicates(tmp_path: Path) -> None:
 
 
 def test_a_run_that_left_rows_does_not_call_itself_done(tmp_path: Path) -> None:
-    """"Every row is finished" is said only when it is so."""
+    """The sentence that every row is finished is said only when it is so."""
     site = Site(tmp_path, Server())
     leads = write_leads(tmp_path / "leads.csv", people(10))
     paused = site.night(leads, plan="free", wait_up_to=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from support import Server, Site, people, write_leads
 
@@ -11,7 +11,7 @@ from pipeline.normalize import fold_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = {"plan": "professional", "wait_up_to": 0}
+PLAN: dict[str, Any] = {"plan": "professional", "wait_up_to": 0}
 
 
 def test_nobody_gets_somebody_elses_data(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import Server, Site, people, write_leads
@@ -14,7 +14,7 @@ from pipeline.sandbox import Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = {"plan": "enterprise", "daily_quota": 100_000, "wait_up_to": 0}
+PLAN: dict[str, Any] = {"plan": "enterprise", "daily_quota": 100_000, "wait_up_to": 0}
 WRONG = [
     Fault.SERVER_ERROR,
     Fault.UNAVAILABLE_HTML,

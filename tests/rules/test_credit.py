@@ -117,6 +117,10 @@ def test_after_a_surprise_the_ceilings_are_believed_again() -> None:
     assert prices.reserve(SEARCH) == 1
     prices.forget()
     assert (prices.reserve(SEARCH), prices.settle(SEARCH, 4), prices.learning()) == (10, 10, True)
+    prices.observe(2, 5)
+    assert prices.reserve(SEARCH) == 10
+    prices.observe(2, 3)
+    assert prices.reserve(SEARCH) == 2
 
 
 # --- readings -----------------------------------------------------------------------------------------

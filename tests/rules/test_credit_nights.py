@@ -70,8 +70,10 @@ class Night:
 
     def run(self, most: int) -> None:
         """Send while anything may go, in any order with what comes back, then drain."""
+        pace = self.random.choice([(0, 0, 0, 0, 1), (0, 1, 2), (3,)])
         while self.sent < most and (self._send() or self.under_way):
-            for _ in range(self.random.randrange(3)):
+            full = len(self.under_way) >= self.workers
+            for _ in range(self.random.choice(pace) + full):
                 self._advance()
         while self.under_way:
             self._advance()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from leads_and_answers import (
     BOSS,
@@ -229,6 +229,7 @@ SPENDING = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(NAMED, OTHERS, SPENDING, SCORE, st.booleans())
 def test_another_persons_data_is_never_in_the_leads_own_fields(
     row: Lead,
@@ -260,8 +261,9 @@ def test_another_persons_data_is_never_in_the_leads_own_fields(
     assert all(candidate in others for candidate in made.candidates)
 
 
+@settings(deadline=None)
 @given(OTHERS, st.randoms(use_true_random=False))
-def test_the_right_person_is_found_among_any_others(others: list[Contact], random: Any) -> None:  # noqa: ANN401
+def test_the_right_person_is_found_among_any_others(others: list[Contact], random: Any) -> None:
     """And only that person's data is taken, wherever in the list it stands."""
     person = contact(phone="+1 555 777 0000", phone_confidence=0.95)
     people = [person, *others]

@@ -113,8 +113,8 @@ def test_the_same_fields_make_the_same_key_in_every_run_and_version() -> None:
     """The journal of last week must still answer: the canonical body is fixed, its fields sorted."""
     again = phones_question(questions=Questions(), company="A", last_name="S", first_name="J", email="j@a.com")
     assert again == DIFFERENT["phones"]
-    body = b'{"company":"A","email":"j@a.com","first_name":"J","include_direct_dial":true,"last_name":"S","skip_mobile":false}'
-    assert again.body == body
+    person = b'"company":"A","email":"j@a.com","first_name":"J","include_direct_dial":true,"last_name":"S"'
+    assert again.body == b'{%b,"skip_mobile":false}' % person
     assert SEARCH.body == b'{"company":"Acme Corp","include_phone":true,"limit":10}'
     assert SEARCH.key.hex() == "c7335601160707c01d86431009f82414"
 

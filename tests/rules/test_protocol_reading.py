@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model import (
@@ -290,6 +290,7 @@ STATUS = st.sampled_from([200, 200, 200, 204, 301, 400, 401, 402, 404, 409, 422,
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(Endpoint), STATUS, BODY, HEADER, HEADER)
 @example(Endpoint.SEARCH, 429, b"", "Mon, 01 Jan 2024 00:00:00 +99999999999999999", None)
 @example(Endpoint.SEARCH, 429, b"", "Mon, 01 Jan 2024 00:00:99999999999999999999 GMT", "1 Jan 99999999999 0:0:0 GMT")
@@ -306,6 +307,7 @@ def test_no_answer_whatever_makes_the_client_fall_over(
         assert (again.outcome, again.reply) == (verdict.outcome, verdict.reply)
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRY, max_size=4))
 def test_whatever_is_read_of_a_contact_is_a_contact_within_its_bounds(entries: list[object]) -> None:
     """No blank texts with padding, no confidence beyond 0 to 1, in any mixture of types."""

@@ -36,7 +36,7 @@ def values(source: Source) -> list[dict[str, Any]]:
     return [record.values for record in source.records()]
 
 
-def refusal(path: str, kind: type[PipelineError] = InputUnusable, **options: Any) -> PipelineError:  # noqa: ANN401
+def refusal(path: str, kind: type[PipelineError] = InputUnusable, **options: Any) -> PipelineError:
     """Open and read all of a list that must be refused."""
     with pytest.raises(kind) as caught:
         list(open_source(path, **options).records())

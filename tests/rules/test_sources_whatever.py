@@ -58,7 +58,7 @@ def test_what_was_written_comes_back(
     delimiter: str,
     codec: str,
     end: str,
-    quoting: Any,  # noqa: ANN401
+    quoting: Any,
 ) -> None:
     """Any cells, in any delimiter, line end, quoting and encoding we read."""
     cells = LATIN if codec == "latin-1" else CELLS

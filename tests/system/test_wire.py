@@ -108,7 +108,8 @@ async def test_a_redirect_is_never_followed(fault: Fault) -> None:
 
 async def test_cookies_are_not_kept() -> None:
     """What a server wants remembered is not."""
-    async with listening(response(b"{}", "Set-Cookie: id=7; Path=/")) as (url, heard), client(url) as sender:
+    answer = response(b"{}", "Set-Cookie: id=7; Path=/")
+    async with listening(answer) as (url, heard), client(url.replace("127.0.0.1", "localhost")) as sender:
         for _ in range(2):
             await sender.send(permit())
     assert [b"cookie" in request.lower() for request in heard] == [False, False]

@@ -1,0 +1,63 @@
+"""What `status` shows: an account's window, credits and jobs, without changing anything."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from pipeline.protocol import iso
+from pipeline.session import Parts, account_of, limits_of, state_path
+from pipeline.store import Store
+from pipeline.store.ledger import Usage
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from pipeline.store.records import Job
+
+
+def overview(settings: Settings) -> dict[str, Any]:
+    """What `status` shows (schema_version 1); changes and spends nothing."""
+    limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
+    path = state_path(settings)
+    told: dict[str, Any] = {
+        "schema_version": 1,
+        "account": account_of(settings),
+        "state": str(path),
+        "jobs": [],
+    }
+    usage = Usage(0, 0, None, None, None, None)
+    if path.exists():
+        with Store.open(path, account_of(settings), inline=True) as store:
+            usage = store.ledger.usage(limits.window, limits.quota, time.time())
+            told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
+    used = usage.used + usage.under_way
+    shut = usage.shut_until if usage.shut_until and usage.shut_until > time.time() else None
+    opens = max(filter(None, (usage.opens, shut)), default=None)
+    return told | {
+        "quota": {
+            "requests": limits.quota,
+            "used": used,
+            "left": max(0, limits.quota - used),
+            "next_request_at": iso(opens) if opens else None,
+        },
+        "credits": {
+            "left": usage.credits,
+            "read_at": iso(usage.credits_at) if usage.credits_at else None,
+            "reserve": limits.reserve_credits,
+        },
+    }
+
+
+def _job_overview(store: Store, job: Job) -> dict[str, Any]:
+    counts = store.jobs.counts(job.id)
+    lock = store.locks.job(job.id)
+    holder = lock.holder() if lock.held_elsewhere() else None
+    return {
+        "job": job.name,
+        "output": job.output,
+        "leads": counts.leads,
+        "duplicates": counts.duplicates,
+        "deferred": counts.deferred,
+        **{status.value: n for status, n in counts.by_status.items()},
+        "held_by": {"pid": holder.pid, "since": holder.since} if holder else None,
+    }

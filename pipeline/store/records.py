@@ -1,0 +1,164 @@
+"""What the state keeps of a job and its rows, as values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from pipeline.model import Status
+
+READY, DEFERRED, COPY, COPIED = "ready", "deferred", "copy", "copied"
+
+FREE, SEARCHED, TO_SEARCH, NO_COMPANY = 3, 2, 1, 0
+"""Ranks of a company's rows in the order of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How much of an output is accounted for: its length in bytes and a checksum of its end."""
+
+    length: int = 0
+    tail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is being made."""
+
+    id: int
+    name: str
+    output: str
+    priority: int
+    created_at: float
+    questions: str
+    judgement: str
+    source: dict[str, Any]
+    intake: int
+    rows: int
+    committed: Committed
+    replacing: Committed | None
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row on its way into a job."""
+
+    row: int
+    lead_id: str
+    subject: bytes
+    company_key: str
+    spelling: str | None
+    rank: int
+    priority: float
+    input: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A lead as the state keeps it, on its way to a worker or back into the output."""
+
+    id: int
+    row: int
+    lead_id: str
+    input: str
+    taken_in: float
+    company: int
+    spelling: str | None
+    progress: int
+    rank: int
+    state: str = READY
+    reason: str | None = None
+    finished_at: float = 0.0
+
+    @property
+    def searched(self) -> bool:
+        """Whether the company's search is known to be answered."""
+        return self.rank >= SEARCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """A lead that is done: what it became."""
+
+    work: Work
+    status: Status
+    reason: str | None
+    at: float
+    searched: bool
+    has_copies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many leads of a job are in each state. Duplicates share their lead's result and are counted apart."""
+
+    by_status: dict[Status, int]
+    deferred: int
+    duplicates: int
+
+    @property
+    def leads(self) -> int:
+        """All leads taken in; the sum of the states, whatever happens (promise 5)."""
+        return sum(self.by_status.values())
+
+    @property
+    def pending(self) -> int:
+        """Leads not finished yet."""
+        return self.by_status[Status.PENDING]
+
+
+@dataclass(slots=True)
+class Intake:
+    """One reading of a list into a job; remembers only what it needs to tell duplicates from old rows."""
+
+    job: int
+    number: int
+    now: float
+    companies: dict[str, int] = field(default_factory=dict)
+    occurrences: Counter[str] = field(default_factory=Counter)
+    added: int = 0
+    changed: int = 0
+
+
+JOB = """SELECT id, account, name, output, priority, created_at, questions, judgement, source, intake, next_row,
+ out_length, out_tail, next_length, next_tail, out_stale FROM job"""
+
+
+def job_of(row: tuple[Any, ...]) -> Job:
+    """Make a job of its row."""
+    (
+        job,
+        _,
+        name,
+        output,
+        priority,
+        created,
+        questions,
+        judgement,
+        source,
+        intake,
+        rows,
+        length,
+        tail,
+        *rewrite,
+    ) = row
+    next_length, next_tail, stale = rewrite
+    return Job(
+        id=job,
+        name=name,
+        output=output,
+        priority=priority,
+        created_at=created,
+        questions=questions,
+        judgement=judgement,
+        source=orjson.loads(source),
+        intake=intake,
+        rows=rows,
+        committed=Committed(length, tail),
+        replacing=None if next_length is None else Committed(next_length, next_tail),
+        stale=bool(stale),
+    )

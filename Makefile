@@ -9,7 +9,7 @@ demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
 	$(BIN)/leadcontact enrich data/leads.csv --sandbox --plan professional --max-per-second 100 \
 		-o out/demo.jsonl --state out/demo.db
-	@echo; echo "Three of its lines:"; head -n 3 out/demo.jsonl | cut -c 1-400
+	@echo; echo "Three of its lines:"; grep -m 3 '"status":"enriched"' out/demo.jsonl
 
 test: lint types contracts unit  ## What CI runs.
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pipeline.settings import Settings
+    from pipeline.store.ledger import Usage
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job, Work
 
@@ -304,7 +305,7 @@ async def _report(opened: Session, runs: list[JobRun]) -> Report:
         state=opened.store.path,
         started_at=opened.started_at,
         ended_at=budget.clock(),
-        finish_days=_days(pending, opened, reports),
+        finish_days=_days(pending, opened, usage),
     )
 
 
@@ -314,17 +315,16 @@ def _done_sentence(pending: int) -> str:
     return "Done: every row is finished."
 
 
-def _days(pending: int, opened: Session, reports: list[JobReport]) -> int | None:
-    """Days the pending rows will take at the rate of requests a finished row has needed so far."""
+def _days(pending: int, opened: Session, usage: Usage) -> int | None:
+    """Days the pending rows will take at the requests a row has needed so far, beyond what this window has left."""
     if not pending:
         return 0
-    finished = sum(report.finished_now for report in reports)
-    requests = opened.budget.spent.requests
-    a_row = requests / finished if finished and requests else None
-    if a_row is None:
+    asked, requests, limits = opened.tallies.asked, opened.budget.spent.requests, opened.budget.limits
+    if not asked or not requests:
         return None
-    daily = max(1, opened.budget.limits.quota - opened.budget.limits.reserve_requests)
-    return -(-round(pending * a_row) // daily)
+    daily = max(1, limits.quota - limits.reserve_requests)
+    left = max(0, daily - usage.used - usage.under_way)
+    return -(-max(0, round(pending * requests / asked) - left) // daily)
 
 
 # --- questions without a list -------------------------------------------------------------------------

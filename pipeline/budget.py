@@ -108,6 +108,7 @@ class Budget:
         self._waits_end: float | None = None
         self._refusals: set[bytes] = set()
         self._refused_since = 0.0
+        self._last_refused = 0
 
     def clock(self) -> float:
         """Unix seconds by the server's clock where ours is far off, else by ours."""
@@ -119,7 +120,7 @@ class Budget:
             self.stopped = Stopped(why, sentence, next_at)
             self._stopping.set()
             self._tell(RunStopped(why, sentence))
-            self._lanes.wake()
+            self._lanes.ring()
 
     @property
     def in_doubt(self) -> bool:
@@ -155,10 +156,10 @@ class Budget:
         try:
             permit = await self._reserve(question, newer_than, lone=lone)
         except BaseException:
-            await self._lanes.leave(lone=lone)
+            self._lanes.leave(lone=lone)
             raise
         if permit is None:
-            await self._lanes.leave(lone=lone)
+            self._lanes.leave(lone=lone)
         return permit
 
     async def _reserve(self, question: Question, newer_than: float, *, lone: bool) -> Permit | None:
@@ -223,6 +224,8 @@ class Budget:
     async def board(self, permit: Permit) -> bool:
         """Wait for one of the `concurrency` places on the wire; say whether the permit still holds. Then `alight`."""
         await self._places.acquire()
+        while self._holds(permit) and self._contract_in_doubt(self._on_wire, self.limits.concurrency):
+            await self._lanes.until_change(ELSEWHERE)
         self._on_wire += 1
         return self._holds(permit)
 
@@ -240,7 +243,6 @@ class Budget:
             and (permit.probe or self.well)
             and now >= max(self._resume_at, self._shut_until)
             and now - permit.reserved_at <= PERMIT_SECONDS
-            and not self._contract_in_doubt(self._on_wire - 1)
         )
 
     # --- waiting ---
@@ -261,7 +263,7 @@ class Budget:
         self._check_own_limits(question)
         self.raise_if_halted()
         now = self.clock()
-        if self._limits_reached(question) or self._contract_in_doubt(self._in_flight):
+        if self._limits_reached(question) or self._contract_in_doubt(self._in_flight, self.limits.workers):
             return ELSEWHERE
         if self._resume_at > now:
             return self._resume_at - now
@@ -287,10 +289,10 @@ class Budget:
         most = spent.credits + self._held + self._prices.reserve(question)
         return Stop.MAX_CREDITS if most > limits.max_credits else None
 
-    def _contract_in_doubt(self, under_way: int) -> bool:
-        """Whether the requests under way, if refused too, would already prove the contract broken."""
-        most = len(self._refusals) + under_way
-        return bool(self._refusals) and under_way > 0 and most >= self.limits.concurrency + SPARE_REFUSALS
+    def _contract_in_doubt(self, under_way: int, most: int) -> bool:
+        """Whether the requests under way (`most` at once), if refused too, would already prove the contract broken."""
+        refused = len(self._refusals)
+        return refused > 0 and under_way > 0 and refused + under_way >= most + SPARE_REFUSALS
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but not through the end of the run."""
@@ -355,7 +357,7 @@ class Budget:
         self._count(permit, verdict, raw, cost)
         self._read_credits(permit, verdict, settled)
         await self._consequences(permit, verdict, raw)
-        await self._lanes.leave(lone=permit.lone)
+        self._lanes.leave(lone=permit.lone)
 
     def _compare_clocks(self, raw: RawReply, now: float) -> float:
         server = None if self._clock_compared else server_time(raw)
@@ -452,9 +454,10 @@ class Budget:
 
     def _contract(self, permit: Permit, outcome: Outcome) -> None:
         """Refusals one after another without a success are our contract's fault, not the leads'."""
-        if outcome in WELL:
+        if outcome in WELL and permit.attempt > self._last_refused:
             self._refusals.clear()
         elif outcome in REFUSAL:
+            self._last_refused = max(self._last_refused, permit.attempt)
             if not self._refusals:
                 self._refused_since = permit.reserved_at
             self._refusals.add(permit.question.key)

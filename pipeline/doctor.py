@@ -83,8 +83,8 @@ def _state(parts: Parts) -> Iterator[Finding]:
     except PipelineError as error:
         yield Finding("state", error.what, error.fix, error.exit_code)
         return
-    used = told["quota"]["used"]
-    yield Finding("state", f"{path}, {len(told['jobs'])} jobs, {used:,} requests used in this window")
+    used, jobs = told["quota"]["used"], len(told["jobs"])
+    yield Finding("state", f"{path}, {jobs} job{'s' * (jobs != 1)}, {used:,} requests used in this window")
     if "XDG_STATE_HOME" not in os.environ and parts.settings.state is None:
         yield Finding("user", f"state belongs to the user whose home is {Path.home()}; cron must run as the same")
     yield _space(path)

@@ -59,8 +59,8 @@ class JobRun:
 
     def lead(self, work: Work) -> Lead:
         """Read a row of the state as the rules see it."""
-        lead = lead_of(work.row, orjson.loads(work.input), self.columns)
-        return lead.model_copy(update={"lead_id": work.lead_id, "spelling": work.spelling})
+        record = orjson.loads(work.input)
+        return lead_of(work.row, record, self.columns, lead_id=work.lead_id, spelling=work.spelling)
 
 
 class Engine:
@@ -287,7 +287,7 @@ def _line_again(run: JobRun, work: Work, recall: Callable[[Lead, Work], dict[byt
 
 
 def _encode(line: Enriched) -> bytes:
-    return line.__pydantic_serializer__.to_json(line) + b"\n"
+    return orjson.dumps(line, default=vars, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _copy_lines(line: Enriched, copies: Iterable[tuple[int, str]]) -> list[bytes]:

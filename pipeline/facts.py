@@ -52,7 +52,9 @@ def first_search(lead: Lead, policy: Policy) -> Question | None:
 
 
 def phones_of(lead: Lead, found: Contact | None, policy: Policy) -> Question | None:
-    """Whose number is asked: the person the row names, or the contact chosen for a row that names nobody."""
+    """Whose number is asked, if it is wanted: the person the row names, or the contact chosen for a row without."""
+    if Endpoint.PHONES not in policy.judgement.steps:
+        return None
     if lead.names_person:
         if not reachable(lead):
             return None
@@ -80,12 +82,13 @@ def reachable(lead: Lead) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the answers say about one lead so far."""
+    """What the answers say about one lead so far, and the questions it rests on."""
 
     searches: tuple[Question, ...]
+    verifies: tuple[Question, ...]
+    phones: Question | None
     search: SearchReply | None
     match: Match
-    addresses: tuple[str, ...]
     email: EmailLine | None
     phone: PhoneLine | None
     searched_phone: bool
@@ -95,18 +98,22 @@ def gather(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Facts
     """Put together what is known of a lead; the right person only (promise 6)."""
     searches, reply = _searches(lead, answers, policy)
     found = match(lead, reply.contacts, policy.questions) if reply else Match("none", 0.0, None, ())
-    emails = _emails(lead, found.contact, answers)
-    email = max(emails, key=_email_rank, default=None)
+    told = _addresses(lead, found.contact)
+    verify = Endpoint.VERIFY in policy.judgement.steps
+    verifies = tuple(verify_question(address) for address, *_ in told) if verify else ()
+    verified = [answers.get(question.key) for question in verifies] or [None] * len(told)
+    emails = [_email_line(*words, answer) for words, answer in zip(told, verified, strict=True)]
     own_phone = _phone_of_contact(found.contact)
     asked = phones_of(lead, found.contact, policy)
     phones = [own_phone] if own_phone else []
     phones += _phones_found(answers.get(asked.key) if asked else None)
     return Facts(
         searches=searches,
+        verifies=verifies,
+        phones=asked,
         search=reply,
         match=found,
-        addresses=tuple(line.value for line in emails),
-        email=email,
+        email=max(emails, key=_email_rank, default=None),
         phone=max(phones, key=lambda phone: phone.confidence or 0.0, default=None),
         searched_phone=own_phone is not None and sure_phone(own_phone, policy),
     )
@@ -134,22 +141,17 @@ def _search_reply(answer: Answer | None) -> SearchReply | None:
     return answer.reply if answer and isinstance(answer.reply, SearchReply) else None
 
 
-def _emails(lead: Lead, contact: Contact | None, answers: Mapping[bytes, Answer]) -> list[EmailLine]:
-    """The row's own address and the matched contact's, each with the best word there is on it."""
+def _addresses(lead: Lead, contact: Contact | None) -> list[tuple[str, float | None, str]]:
+    """The row's own address and the matched contact's: what search told of it, and where it is from."""
     found = contact.email.strip() if contact and contact.email else None
     told = contact.email_confidence if contact else None
     same = bool(lead.email and found and lead.email.casefold() == found.casefold())
-    lines = []
-    if lead.email:
-        lines.append(_email_line(lead.email, told if same else None, "input", answers))
-    if found and not same:
-        lines.append(_email_line(found, told, "search", answers))
-    return lines
+    own = [(lead.email, told if same else None, "input")] if lead.email else []
+    return own if found is None or same else [*own, (found, told, "search")]
 
 
-def _email_line(address: str, told: float | None, source: str, answers: Mapping[bytes, Answer]) -> EmailLine:
+def _email_line(address: str, told: float | None, source: str, answer: Answer | None) -> EmailLine:
     """One address: what verify says of it, else what search told."""
-    answer = answers.get(verify_question(address).key)
     if answer is None or not isinstance(answer.reply, VerifyReply) or answer.reply.greylisted:
         return _line(address, told, source)  # greylisted is a try, not a result
     checked = answer.reply.checked_at or iso(answer.received_at)
@@ -225,11 +227,9 @@ def sure_phone(line: PhoneLine, policy: Policy) -> bool:
     return line.confidence is not None and line.confidence >= policy.judgement.min_phone_confidence
 
 
-def used(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> list[Answer]:
+def used(facts: Facts, answers: Mapping[bytes, Answer]) -> list[Answer]:
     """The answers this row rests on, in the order of the steps."""
-    questions = [*facts.searches, *(verify_question(address) for address in facts.addresses)]
-    if phones := phones_of(lead, facts.match.contact, policy):
-        questions.append(phones)
+    questions = [*facts.searches, *facts.verifies, *filter(None, (facts.phones,))]
     return [answer for question in questions if (answer := answers.get(question.key))]
 
 
@@ -260,7 +260,7 @@ def enriched(
         email=facts.email,
         phone=facts.phone,
         candidates=facts.match.candidates,
-        calls=tuple(_call(answer) for answer in used(lead, facts, answers, policy)),
+        calls=tuple(_call(answer) for answer in used(facts, answers)),
         reason=reason,
         enriched_at=iso(at),
     )

@@ -16,55 +16,53 @@ class Lanes:
     """
 
     def __init__(self) -> None:
-        self._changed = asyncio.Condition()
+        self._sleepers: list[asyncio.Future[None]] = []
         self._inside = 0
         self._alone = False
         self._alone_waiting = 0
-        self._waking: asyncio.Future[None] | None = None
 
     async def enter(self, must_go_alone: Callable[[], bool]) -> bool:
         """Wait for a place; return whether it is one alone. What must be learned may be known by then."""
-        if not self._alone and not self._alone_waiting and not must_go_alone():
-            self._inside += 1
-            return False
-        async with self._changed:
-            if not must_go_alone():
-                await self._changed.wait_for(lambda: not self._alone and not self._alone_waiting)
-            if not must_go_alone():
-                self._inside += 1
-                return False
-            self._alone_waiting += 1
-            try:
-                await self._changed.wait_for(lambda: not self._alone and not (self._inside and must_go_alone()))
-            finally:
-                self._alone_waiting -= 1
-            self._inside += 1
+        while (self._alone or self._alone_waiting) and not must_go_alone():
+            await self._bell()
+        if must_go_alone():
+            await self._until_empty(must_go_alone)
             self._alone = must_go_alone()
-            if not self._alone:
-                self._changed.notify_all()
-            return self._alone
+        self._inside += 1
+        return self._alone
 
-    async def leave(self, *, lone: bool) -> None:
+    async def _until_empty(self, must_go_alone: Callable[[], bool]) -> None:
+        self._alone_waiting += 1
+        try:
+            while self._alone or (self._inside and must_go_alone()):
+                await self._bell()
+        finally:
+            self._alone_waiting -= 1
+            self.ring()
+
+    def leave(self, *, lone: bool) -> None:
         """Make room and ring the bell."""
-        async with self._changed:
-            self._inside -= 1
-            if lone:
-                self._alone = False
-            self._changed.notify_all()
+        self._inside -= 1
+        if lone:
+            self._alone = False
+        self.ring()
 
     async def until_change(self, at_most: float) -> None:
         """Sleep until the bell rings or so many seconds have passed."""
         try:
-            async with asyncio.timeout(at_most), self._changed:
-                await self._changed.wait()
+            async with asyncio.timeout(at_most):
+                await self._bell()
         except TimeoutError:
             return
 
-    def wake(self) -> None:
-        """Ring the bell from where one cannot await."""
+    def ring(self) -> None:
+        """Wake all who wait for a change."""
+        sleepers, self._sleepers = self._sleepers, []
+        for sleeper in sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
 
-        async def ring() -> None:
-            async with self._changed:
-                self._changed.notify_all()
-
-        self._waking = asyncio.ensure_future(ring())
+    async def _bell(self) -> None:
+        sleeper = asyncio.get_running_loop().create_future()
+        self._sleepers.append(sleeper)
+        await sleeper

@@ -333,6 +333,7 @@ def _has_title(title: str, wanted: str) -> bool:
     return bool(asked) and asked <= words and not (words & DEPUTIES) - asked
 
 
+@lru_cache(1 << 14)
 def _seniority(title: str) -> int:
     words = _title_words(title)
     return 0 if words & DEPUTIES else max((SENIORITY.get(word, 0) for word in words), default=0)

@@ -229,10 +229,18 @@ class _What(NamedTuple):
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def lead_of(row: int, record: Mapping[str, Any], columns: Mapping[str, str]) -> Lead:
+def lead_of(
+    row: int,
+    record: Mapping[str, Any],
+    columns: Mapping[str, str],
+    *,
+    lead_id: str | None = None,
+    spelling: str | None = None,
+) -> Lead:
     """Return the lead in data row `row` (1-based): `columns` maps our field names to the headers of `record`.
 
-    A filled cell that cannot be used is named in `unusable`, with the reason and never the value.
+    A filled cell that cannot be used is named in `unusable`, with the reason and never the value. A lead that is
+    known already brings its `lead_id` and how its company is spelled in questions.
     """
     cells, unusable = _cells(record, columns)
     email = _cleaned(cells, "email", clean_email, NOT_EMAIL, unusable)
@@ -242,10 +250,11 @@ def lead_of(row: int, record: Mapping[str, Any], columns: Mapping[str, str]) -> 
     what = _What(company, company_key(company, domain), first, last, email, domain)
     return Lead(
         row=row,
-        lead_id=cells.get("id") or f"h:{what.digest().hex()[:16]}",
+        lead_id=lead_id or cells.get("id") or f"h:{what.digest().hex()[:16]}",
         input=dict(record),
         title=cells.get("title"),
         unusable=unusable,
+        spelling=spelling,
         **what._asdict(),
     )
 

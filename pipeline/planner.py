@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pipeline.facts import Facts, company_asked, gather, phones_of, reachable, sure_email, sure_phone, used
+from pipeline.facts import Facts, company_asked, gather, reachable, sure_email, sure_phone, used
 from pipeline.model import (
     UNREADABLE,
     Answer,
@@ -29,7 +29,6 @@ from pipeline.model import (
     Status,
     VerifyReply,
 )
-from pipeline.protocol import verify_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -132,17 +131,14 @@ def _worth_asking(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], pol
 
 
 def _in_order(lead: Lead, facts: Facts, policy: Policy, *, thrifty: bool) -> Iterator[Question]:
-    judgement = policy.judgement
     yield from facts.searches
-    if Endpoint.VERIFY in judgement.steps:
-        for address in facts.addresses:
-            sure = facts.email is not None and sure_email(facts.email, policy)
-            if not sure or (not thrifty and address == lead.email):
-                yield verify_question(address)
-    if Endpoint.PHONES in judgement.steps and not (facts.searched_phone and thrifty):
-        question = phones_of(lead, facts.match.contact, policy)
-        if question is not None:
-            yield question
+    sure = facts.email is not None and sure_email(facts.email, policy)
+    if not sure:
+        yield from facts.verifies
+    elif lead.email and not thrifty:
+        yield from facts.verifies[:1]
+    if facts.phones is not None and not (facts.searched_phone and thrifty):
+        yield facts.phones
 
 
 # --- answers ------------------------------------------------------------------------------------------
@@ -206,7 +202,7 @@ def _verdict(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: 
         wanted.append((facts.phone is not None, bool(facts.phone and sure_phone(facts.phone, policy))))
     if all(sure for _, sure in wanted):
         return Done(Status.ENRICHED, None, facts)
-    rests_on = used(lead, facts, answers, policy)
+    rests_on = used(facts, answers)
     if failed := [answer for answer in rests_on if _given_up(answer)]:
         return Done(Status.FAILED, f"{failed[0].question.endpoint}: {_words(failed[0])}", facts)
     status = Status.PARTIAL if any(there for there, _ in wanted) else Status.NOT_FOUND

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.model import (
     Contact,
@@ -167,7 +167,7 @@ def _read_search(data: Mapping[str, Any], _: Question) -> Reply | None:
     if not isinstance(contacts, list):
         return None
     return SearchReply(
-        contacts=tuple(_contact(contact) for contact in contacts if isinstance(contact, dict)),
+        contacts=_contacts(contacts),
         total=_whole(data.get("total")),
         credits_remaining=_whole(data.get("credits_remaining")),
     )
@@ -201,6 +201,17 @@ _READERS: Final[dict[Endpoint, Callable[[Mapping[str, Any], Question], Reply | N
     Endpoint.VERIFY: _read_verify,
     Endpoint.PHONES: _read_phones,
 }
+
+
+def _contacts(entries: list[Any]) -> tuple[Contact, ...]:
+    """Read all contacts at once; one by one only where one of them is odd."""
+    try:
+        return tuple(_CONTACTS.validate_python(entries, strict=True))
+    except ValidationError:
+        return tuple(_contact(entry) for entry in entries if isinstance(entry, dict))
+
+
+_CONTACTS: Final = TypeAdapter(list[Contact])
 
 
 def _contact(fields: dict[str, Any]) -> Contact:

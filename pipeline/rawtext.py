@@ -197,7 +197,7 @@ def json_lines(stream: Stream, encoding: str) -> Iterator[str]:
 
 def _undecodable(error: UnicodeError, stream: Stream, encoding: str, lines_read: int) -> InputUnusable:
     """Say where: the text reader has used up all earlier bytes when it fails on the latest piece."""
-    if not isinstance(error, UnicodeDecodeError):
+    if not isinstance(error, UnicodeDecodeError) or "BOM" in error.reason:  # how Python says it differs by version
         what = f"{stream.name} has no mark that says which {label(encoding)} it is."
         return InputUnusable(what, f"Say --encoding {encoding}-le or --encoding {encoding}-be.")
     offset = stream.count - len(error.object) + error.start

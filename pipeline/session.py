@@ -19,7 +19,7 @@ from pipeline.credit import Ceilings
 from pipeline.events import Event, RowFinished
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
-from pipeline.model import Answer, Lead, Policy, Stop
+from pipeline.model import Answer, Lead, Policy, Status, Stop
 from pipeline.observe.summary import Saved
 from pipeline.planner import Ask, next_step, recall
 from pipeline.quota import Window
@@ -49,11 +49,13 @@ class Tallies:
 
     saved: Saved = field(default_factory=Saved)
     finished: Counter[int] = field(default_factory=Counter)
+    asked: int = 0
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         if isinstance(event, RowFinished):
             self.finished[event.job] += 1
+            self.asked += event.status is not Status.INVALID
             self.saved.shared += event.shared
             self.saved.cached += event.cached
             self.saved.search_confirmed_email += event.verify_saved

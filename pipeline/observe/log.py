@@ -67,7 +67,7 @@ class Log:
         self._json = fmt == "json"
         self._level = LEVELS["warning"] if quiet and level == "info" else LEVELS[level]
         self.run = run
-        self._stream = stream or sys.stderr
+        self._stream = stream
         self._now = now
         self._waiting = 0.0
 
@@ -108,7 +108,7 @@ class Log:
         if self._json:
             at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
             sentence = orjson.dumps({"at": at, "run": self.run, "event": kind, **fields}).decode()
-        print(sentence, file=self._stream, flush=True)
+        print(sentence, file=self._stream or sys.stderr, flush=True)  # a progress bar may have put itself before it
 
 
 def _level(event: Event) -> int:

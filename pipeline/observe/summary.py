@@ -178,11 +178,13 @@ def _credits(report: Report) -> str:
 
 
 def _finish(report: Report) -> str | None:
-    if not report.pending:
+    if not report.pending or report.stopped.why is Stop.CREDITS:
         return None
     if report.finish_date is None:
         return "Finish    not known yet: no row was finished with a request in this run"
     days = report.finish_days or 0
+    if not days:
+        return f"Finish    about {report.finish_date} (what is left fits into this window)"
     return f"Finish    about {report.finish_date} ({days:,} more day{'s' * (days != 1)} at {report.quota:,} requests)"
 
 

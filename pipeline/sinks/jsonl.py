@@ -234,8 +234,11 @@ class JsonlOutput:
         return self.path.with_name(f".{self.path.name}.new")
 
     def _unwritable(self, error: OSError) -> StateError:
+        reason = error.strerror or error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "its folder is a file"
         return StateError(
-            f"The output {self.path} cannot be written ({error.strerror or error}).",
+            f"The output {self.path} cannot be written ({reason}).",
             "Check its folder's permissions and free space, or name another output with -o.",
         )
 

@@ -339,5 +339,6 @@ def test_a_dead_runs_lock_file_is_tidied_away(store: Store) -> None:
 
 def test_an_unknown_holder_is_a_question_mark(tmp_path: Path) -> None:
     """The message about a held job never fails for want of a name."""
-    lock = Store.open(tmp_path / "s.db", "a", inline=True).locks.job(1)
+    with Store.open(tmp_path / "s.db", "a", inline=True) as store:
+        lock = store.locks.job(1)
     assert (lock.holder().pid, lock.holder().since, lock.held_elsewhere()) == ("?", "?", False)

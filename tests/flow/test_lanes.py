@@ -30,7 +30,7 @@ class Guest:
     async def _stay(self) -> None:
         self.lone = await self._lanes.enter(lambda: self.must)
         await self._leave.wait()
-        await self._lanes.leave(lone=self.lone)
+        self._lanes.leave(lone=self.lone)
 
     @property
     def inside(self) -> bool:
@@ -137,14 +137,14 @@ async def test_random_crowds_never_mix() -> None:
             assert here[True] == 0 or (here[True], here[False]) == (1, 0)
             await turns((n + step) % 4)
             here[lone] -= 1
-            await lanes.leave(lone=lone)
+            lanes.leave(lone=lone)
 
     async with asyncio.timeout(10):
         await asyncio.gather(*(visit(n) for n in range(30)))
     assert here == {True: 0, False: 0}
 
 
-@pytest.mark.parametrize("how", ["leave", "wake", "time"])
+@pytest.mark.parametrize("how", ["leave", "ring", "time"])
 async def test_sleepers_wake_at_the_bell_or_in_time(how: str) -> None:
     """Who waits for a change is woken by the next settlement, by the end of the run, or after a while."""
     lanes, loop = Lanes(), asyncio.get_running_loop()
@@ -154,9 +154,9 @@ async def test_sleepers_wake_at_the_bell_or_in_time(how: str) -> None:
     await turns()
     assert not sleeper.done()
     if how == "leave":
-        await lanes.leave(lone=lone)
-    if how == "wake":
-        lanes.wake()
+        lanes.leave(lone=lone)
+    if how == "ring":
+        lanes.ring()
     async with asyncio.timeout(5):
         await sleeper
     assert (loop.time() - began >= 0.049) is (how == "time")

@@ -67,7 +67,7 @@ LISTS: list[tuple[str, bytes | None, int, tuple[str, ...]]] = [
     ("blank.csv", b"\xef\xbb\xbf\r\n \r\n", 65, ("blank.csv is empty.", "Check that the export finished.")),
     ("header.csv", HEADER, 65, ("has a header and no rows.", "Check that the export finished.")),
     ("empty.jsonl", b"\n", 65, ("empty.jsonl is empty.", "Check that the export finished.")),
-    ("binary.csv", HEADER + b"\0\1\2\3" * 99, 65, ("binary file", "Save it as CSV UTF-8")),
+    ("binary.csv", HEADER + bytes(range(256)) * 9, 65, ("binary file", "Save it as CSV UTF-8")),
     ("book.xlsx", b"PK\x03\x04" + b"x" * 99, 65, ("looks like an Excel workbook", "Save it as CSV UTF-8")),
     ("page.csv", b"<!DOCTYPE html><html></html>", 65, ("looks like a web page", "Save it as CSV UTF-8")),
     (
@@ -233,8 +233,8 @@ def test_a_wrong_setting_is_named_with_its_fix(before: Before, case: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((*ENRICH, "--daily-qouta", "5"), "No such option: --daily-qouta"),
-        ((*ENRICH, f"--api-key={KEY}"), "No such option: --api-key"),
+        ((*ENRICH, "--daily-qouta", "5"), "No such option"),
+        ((*ENRICH, f"--api-key={KEY}"), "No such option"),
         (("enrich", "good.csv"), "Missing option '-o'"),
         (("enrich", "-o", "out.jsonl"), "Missing argument 'LEADS'"),
         (("enrihc", "good.csv"), "No such command 'enrihc'"),
@@ -260,7 +260,7 @@ def test_a_command_that_cannot_mean_anything_is_64(before: Before, arguments: tu
     [
         ("theirs.jsonl", ("exists and the state", "state.db did not write it", "--job or --state")),
         ("folder", ("is a folder.", "Name a file with -o.")),
-        ("good.csv/out.jsonl", ("cannot be written (Not a directory)", "name another output with -o")),
+        ("good.csv/out.jsonl", ("cannot be written (its folder is a file)", "name another output with -o")),
         ("/proc/none/out.jsonl", ("cannot be written", "name another output with -o")),
     ],
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
-from pipeline.errors import ConfigError, JobHeld, UsageError
+from pipeline.errors import ConfigError, JobHeld, StateError, UsageError
 from pipeline.intake import take_in
 from pipeline.limits import Halted
 from pipeline.model import Answer, Judgement, Lead, Policy, Question, Questions, Stop, Stopped
@@ -178,17 +178,24 @@ def _unfinished(opened: Session, names: list[str], locks: list[Lock]) -> list[Jo
 
 async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
     runs: list[JobRun] = []
+    unusable = []
     try:
         for job in jobs:
-            run = await _open_run(opened, job)
-            runs.append(run)
+            try:
+                run = await _open_run(opened, job)
+            except StateError as error:
+                if len(jobs) == 1:
+                    raise
+                unusable.append(str(error))
+            else:
+                runs.append(run)
         await _until_done(opened, runs, key)
         for run in runs:
             await _rewrite_if_stale(opened, run)
     finally:
         for run in runs:
             run.output.close()
-    return await _report(opened, runs)
+    return await _report(opened, runs, unusable)
 
 
 async def _open_run(opened: Session, job: Job) -> JobRun:
@@ -198,7 +205,8 @@ async def _open_run(opened: Session, job: Job) -> JobRun:
     output = (
         StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
     )
-    run = JobRun(job, policies[0], job.source.get("columns", {}), output, jobs.has_late_copies(job.id))
+    columns = [job.source.get("columns", {}), *job.source.get("earlier", [])]
+    run = JobRun(job, policies[0], columns, output, has_copies=jobs.has_late_copies(job.id))
 
     if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
         await rewrite(run, output, jobs, _recaller(opened, policies))
@@ -278,7 +286,7 @@ def _next_due(opened: Session, runs: list[JobRun]) -> float | None:
     return min((due for due in dues if due is not None), default=None)
 
 
-async def _report(opened: Session, runs: list[JobRun]) -> Report:
+async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> Report:
     budget, jobs = opened.budget, opened.store.jobs
     reports = [
         JobReport(
@@ -306,6 +314,7 @@ async def _report(opened: Session, runs: list[JobRun]) -> Report:
         started_at=opened.started_at,
         ended_at=budget.clock(),
         finish_days=_days(pending, opened, usage),
+        unusable=unusable,
     )
 
 

@@ -290,7 +290,7 @@ class Budget:
         return Stop.MAX_CREDITS if most > limits.max_credits else None
 
     def _contract_in_doubt(self, under_way: int, most: int) -> bool:
-        """Whether the requests under way (`most` at once), if refused too, would already prove the contract broken."""
+        """Whether those under way (`most` at once), if refused too, would already prove the contract broken."""
         refused = len(self._refusals)
         return refused > 0 and under_way > 0 and refused + under_way >= most + SPARE_REFUSALS
 

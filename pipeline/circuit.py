@@ -48,7 +48,7 @@ class Circuit:
         self._probing = False
 
     def succeeded(self, *, stale: bool = False) -> None:
-        """One answer that makes sense closes the circuit; a stale one, asked for before the last failure, does not."""
+        """One answer that makes sense closes the circuit; a stale one, asked before the last failure, does not."""
         self._recent.append(True)
         if stale:
             return

@@ -19,15 +19,15 @@ from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
 from pipeline.normalize import lead_of
 from pipeline.planner import Ask, Defer, Done, Reject, next_step, settled
-from pipeline.store.jobs import Jobs
 from pipeline.store.records import Committed, Finish, Job, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.budget import Budget
     from pipeline.fetcher import Fetcher
     from pipeline.sinks.jsonl import JsonlOutput, Output
+    from pipeline.store.jobs import Jobs
 
 BATCH: Final = 200
 """Leads read from the state at a time."""
@@ -50,7 +50,7 @@ class JobRun:
 
     job: Job
     policy: Policy
-    columns: Mapping[str, str]
+    columns: Sequence[Mapping[str, str]]
     output: Output
     has_copies: bool = False
     finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
@@ -60,7 +60,9 @@ class JobRun:
     def lead(self, work: Work) -> Lead:
         """Read a row of the state as the rules see it."""
         record = orjson.loads(work.input)
-        return lead_of(work.row, record, self.columns, lead_id=work.lead_id, spelling=work.spelling)
+        # Pending rows of an earlier export are read by the headers they came with.
+        fitting = max(self.columns, key=lambda columns: sum(header in record for header in columns.values()))
+        return lead_of(work.row, record, fitting, lead_id=work.lead_id, spelling=work.spelling)
 
 
 class Engine:

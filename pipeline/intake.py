@@ -29,8 +29,9 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     if not settings.prune and _unchanged(job.source, source, settings):
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
-    if not job.source:  # if this intake is cut short, what it took in must still be read as it was meant
-        await jobs.update(job.id, source=orjson.dumps({"columns": source.columns}).decode())
+    read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
+    # If this intake is cut short, what it took in must still be read as it was meant.
+    await jobs.update(job.id, source=orjson.dumps(read).decode())
     policy = settings.policy
     batch: list[Row] = []
     rows = broken = 0
@@ -42,17 +43,18 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
             await jobs.take_in(intake, batch)
             batch.clear()
     await jobs.take_in(intake, batch)
-    told = {
-        "fingerprint": _fingerprint(source),
-        "columns": source.columns,
-        "priority": settings.priority,
-        "path": source.path,
-    }
+    told = read | {"fingerprint": _fingerprint(source), "priority": settings.priority, "path": source.path}
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
     if broken:
         opened.parts.say(f"Rows that could not be read: {broken:,}; each becomes an `invalid` line with its reason.")
     if gone:
         opened.parts.say(f"Unfinished rows dropped because the list no longer has them: {gone:,}.")
+
+
+def _earlier(told: dict[str, Any], source: Source) -> list[dict[str, str]]:
+    """How earlier exports were read, newest first: their pending rows keep the headers they came with."""
+    readings = [told["columns"], *told.get("earlier", [])] if told else []
+    return [columns for columns in readings if columns != source.columns]
 
 
 def _unchanged(told: dict[str, Any], source: Source, settings: Settings) -> bool:

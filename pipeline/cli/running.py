@@ -166,4 +166,6 @@ def settings_for(settings: Settings, base_url: str) -> Settings:
 def exit_code(report: Report, settings: Settings) -> int:
     """The run's exit code; --strict makes a pause with work left 75."""
     code = EXITS[report.stopped.why]
+    if code == 0 and report.unusable:
+        return StateError.exit_code
     return WORK_LEFT if code == 0 and settings.strict and report.pending else code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,8 @@ class Report:
     started_at: float
     ended_at: float
     finish_days: int | None
+    unusable: list[str] = field(default_factory=list)
+    """Jobs whose output could not be used, each in a sentence; the others were worked on."""
 
     @property
     def pending(self) -> int:
@@ -82,6 +84,7 @@ def as_json(report: Report) -> dict[str, Any]:
             "next_request_at": iso(stopped.next_at) if stopped.next_at else None,
         },
         "jobs": [_job_json(job) for job in report.jobs],
+        "unusable": report.unusable,
         "requests": {
             "sent": sum(report.requests.values()),
             **{endpoint.value: n for endpoint, n in report.requests.items()},
@@ -124,7 +127,7 @@ def _job_json(job: JobReport) -> dict[str, Any]:
 
 def as_text(report: Report, said: str = "") -> str:
     """Say it for people; `said` are the options that the next command needs too."""
-    lines = ["", report.stopped.sentence]
+    lines = ["", report.stopped.sentence, *report.unusable]
     for job in report.jobs:
         lines += _job_lines(job)
     told = [_requests(report), _saved(report), _quota(report), _credits(report), _finish(report)]

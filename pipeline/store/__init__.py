@@ -47,12 +47,13 @@ class Store:
         _check_place(path)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.chmod(0o600)  # also a file that came back from a backup
+            if not path.exists():
+                path.touch(mode=0o600)
             with ExitStack() as unless_whole:
                 writer = unless_whole.enter_context(closing(_connect(path)))
                 writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
                 _migrate(writer, path)
+                path.chmod(0o600)  # also a file of ours that came back from a backup
                 account_id = _account(writer, account)
                 reader = _connect(path)
                 unless_whole.pop_all()

@@ -159,6 +159,7 @@ def test_the_json_has_a_stable_shape() -> None:
             "sentence": "Paused: the 500 requests of this window are used.",
             "next_request_at": "2027-01-15T09:00:00Z",
         },
+        "unusable": [],
         "jobs": [
             {
                 "job": "/home/ann/out.jsonl",

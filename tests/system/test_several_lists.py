@@ -1,10 +1,9 @@
-"""Promises that do not hold yet; each goes to its own file when it does (strict: a fix turns this red)."""
+"""Several lists and exports in one state do not get into each other's way."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from support import people, write_leads
 from system_site import FAST, site
 
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.xfail(strict=True, reason="job.source keeps one column mapping; rows of an earlier list need their own")
 async def test_rows_of_an_earlier_export_are_read_by_the_headers_they_came_with(tmp_path: Path) -> None:
     """A new export with renamed headers must not turn pending people into rows that name nobody (promise 6)."""
     command = ("-o", "out.jsonl", *FAST, "--steps", "search")
@@ -24,7 +22,6 @@ async def test_rows_of_an_earlier_export_are_read_by_the_headers_they_came_with(
     assert {line["match"]["by"] for line in machine.lines()} == {"none"}
 
 
-@pytest.mark.xfail(strict=True, reason="app._work_on opens all outputs first, and one that fails ends the run")
 async def test_one_unusable_output_does_not_keep_resume_from_the_other_jobs(tmp_path: Path) -> None:
     """The nightly `resume` over five lists goes on with four, and still exits with 74."""
     async with site(tmp_path) as (machine, _):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
 import os
 import platform
 import resource
@@ -103,27 +102,29 @@ def seconds_of(*command: str) -> float:
     return min(times)
 
 
-def start_up(folder: Path) -> list[tuple[str, float, str]]:
-    """Times of --help and of a run with nothing left to do, over bare Python."""
-    leads, out = folder / "few.csv", folder / "few.jsonl"
+def start_up(base: str, folder: Path) -> list[tuple[str, float, float]]:
+    """Time --help and a run with nothing left to do, over bare Python: what, milliseconds, goal."""
+    leads = folder / "few.csv"
     leads.write_text("Company\nAcme Corp\n")
     command = [sys.executable, "-m", "pipeline"]
-    enrich = [*command, "enrich", str(leads), "-o", str(out), "--sandbox", "--state", str(folder / "few.db")]
+    enrich = [*command, "enrich", str(leads), "-o", str(folder / "few.jsonl"), "--state", str(folder / "few.db")]
+    enrich += ["--base-url", base, "--steps", "search"]
     subprocess.run(enrich, capture_output=True, check=True)
-    real = [argument for argument in enrich if argument != "--sandbox"]
     python = seconds_of(sys.executable, "-c", "pass")
-    os.environ["LEADCONTACT_API_KEY"] = KEY
-    nothing = [*command, "enrich", str(leads), "-o", str(folder / "none.jsonl"), "--state", str(folder / "none.db")]
-    subprocess.run([*nothing, "--max-requests", "0"], capture_output=True, check=True)
-    del real
     return [
-        ("--help over bare Python", (seconds_of(*command, "--help") - python) * 1000, "<= 60 ms"),
-        ("nothing to do over bare Python", (seconds_of(*enrich) - python) * 1000, "<= 400 ms"),
+        ("--help, over bare Python", (seconds_of(*command, "--help") - python) * 1000, 60),
+        ("nothing left to do, over bare Python", (seconds_of(*enrich) - python) * 1000, 400),
     ]
+
+
+def row(what: str, value: str, goal: str, *, met: bool) -> None:
+    """Print one row of the table."""
+    print(f"{what:<40}{value:>16}   {goal:<12}{'met' if met else 'NOT MET'}")
 
 
 def main() -> None:
     """Print the table."""
+    os.environ["LEADCONTACT_API_KEY"] = KEY
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {REQUESTS:,} requests, {WORKERS} under way")
     process, base = sandbox(LATENCY)
     pairs = []
@@ -134,17 +135,18 @@ def main() -> None:
                 plain = asyncio.run(bare(base, companies(2 * n * REQUESTS)))
                 full = ours(base, companies((2 * n + 1) * REQUESTS), Path(folder))
             pairs.append((plain, full))
+        with tempfile.TemporaryDirectory() as folder:
+            times = start_up(base, Path(folder))
     finally:
         process.terminate()
     ratio = statistics.median(full / plain for plain, full in pairs)
-    print(f"{'bare aiohttp loop':<36}{statistics.median(p for p, _ in pairs):>10,.0f} requests/s")
-    print(f"{'pipeline, full durability':<36}{statistics.median(f for _, f in pairs):>10,.0f} requests/s")
-    print(f"{'ratio at 20 ms':<36}{ratio:>10.2f}   goal >= 0.85")
-    print(f"{'peak memory':<36}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:>10.0f} MB goal < 120 MB")
-    with tempfile.TemporaryDirectory() as folder:
-        for what, value, goal in start_up(Path(folder)):
-            print(f"{what:<36}{value:>10.0f} ms goal {goal}")
-    print(json.dumps({"ratio_20ms": round(ratio, 3), "rounds": len(pairs)}))
+    print(f"{'bare aiohttp loop':<40}{statistics.median(plain for plain, _ in pairs):>10,.0f} req/s")
+    print(f"{'pipeline, full durability':<40}{statistics.median(full for _, full in pairs):>10,.0f} req/s")
+    row("ratio at 20 ms", f"{ratio:.2f}", ">= 0.85", met=ratio >= 0.85)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    row("peak memory of this process", f"{memory:.0f} MB", "< 120 MB", met=memory < 120)
+    for what, value, goal in times:
+        row(what, f"{value:.0f} ms", f"<= {goal:.0f} ms", met=value <= goal)
 
 
 if __name__ == "__main__":

@@ -14,44 +14,17 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
-from aiolimiter import AsyncLimiter
-
+from pipeline import halts
 from pipeline.circuit import Circuit, State
+from pipeline.contract import Contract
 from pipeline.credit import Prices
-from pipeline.events import (
-    CircuitChanged,
-    ClockDiffers,
-    CreditsRead,
-    Event,
-    RequestSettled,
-    RunStopped,
-    Waiting,
-)
+from pipeline.events import CircuitChanged, ClockDiffers, CreditsRead, Event, RequestSettled, RunStopped, Waiting
 from pipeline.lanes import Lanes
 from pipeline.limits import Halted, Limits, Spent
-from pipeline.model import (
-    JOURNALED,
-    UNSENT,
-    Endpoint,
-    Outcome,
-    Permit,
-    Question,
-    SearchReply,
-    Stop,
-    Stopped,
-)
+from pipeline.model import JOURNALED, UNSENT, Endpoint, Outcome, Permit, Question, SearchReply, Stop, Stopped
 from pipeline.protocol import RawReply, Verdict, server_time
 from pipeline.quota import GUARD, PERMIT_SECONDS
-from pipeline.store.ledger import (
-    Answered,
-    Claimed,
-    Granted,
-    NoCredits,
-    NoSlot,
-    Reservation,
-    Settled,
-    Settlement,
-)
+from pipeline.store.ledger import Answered, Claimed, Granted, NoCredits, NoSlot, Reservation, Settled, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,15 +34,10 @@ if TYPE_CHECKING:
 PAUSES: Final = 3
 """Times a run slows down for a 429 before it takes the next one for the end of the quota."""
 
-SPARE_REFUSALS: Final = 5
-"""Refusals in a row, beyond what may be under way, that mean the contract is broken."""
-
 ELSEWHERE: Final = 0.25
 """Seconds between looks at what another process has under way."""
 
-WELL: Final = frozenset({Outcome.FOUND, Outcome.NOT_FOUND})
 ILL: Final = frozenset({Outcome.AMBIGUOUS, Outcome.NOT_SENT, Outcome.UNEXPECTED})
-REFUSAL: Final = frozenset({Outcome.REFUSED, Outcome.SAID_NO})
 
 
 class Budget:
@@ -93,7 +61,7 @@ class Budget:
         self._prices = Prices(limits.ceilings)
         self._circuit = Circuit()
         self._last_ill = 0
-        self._limiter = _limiter(limits)
+        self._limiter = limits.limiter()
         self._lanes = Lanes()
         self._stopping = asyncio.Event()
         self._places = asyncio.Semaphore(limits.concurrency)
@@ -106,9 +74,7 @@ class Budget:
         self._resume_at = 0.0
         self._shut_until = 0.0
         self._waits_end: float | None = None
-        self._refusals: set[bytes] = set()
-        self._refused_since = 0.0
-        self._last_refused = 0
+        self._contract = Contract()
 
     def clock(self) -> float:
         """Unix seconds by the server's clock where ours is far off, else by ours."""
@@ -125,15 +91,15 @@ class Budget:
     @property
     def in_doubt(self) -> bool:
         """Whether the last answers were refusals."""
-        return bool(self._refusals)
+        return bool(self._contract.refused)
 
-    def doubts(self, answers: Iterable[bytes]) -> bool:
-        """Whether one of these questions was refused and no success came since: perhaps our contract is broken."""
-        return not self._refusals.isdisjoint(answers)
+    def doubts(self, questions: Iterable[bytes]) -> bool:
+        """Whether one of these questions was refused and no success has come since."""
+        return self._contract.doubts(questions)
 
     async def forget_doubtful(self) -> None:
         """Drop the refusals of a broken contract from the journal."""
-        await self._ledger.forget_answers(self._refusals, self._refused_since)
+        await self._ledger.forget_answers(self._contract.refused, self._contract.since)
 
     def raise_if_halted(self) -> None:
         """Raise Halted if the run is over."""
@@ -202,7 +168,7 @@ class Budget:
             case NoSlot():
                 await self._until_slot(decision)
             case NoCredits(under_way=0):
-                self._stop_at_reserve(decision)
+                self.stop(Stop.CREDITS, halts.at_reserve(decision.credits, self.limits))
             case NoCredits():
                 await self._lanes.until_change(ELSEWHERE)
             case Claimed():
@@ -224,7 +190,7 @@ class Budget:
     async def board(self, permit: Permit) -> bool:
         """Wait for one of the `concurrency` places on the wire; say whether the permit still holds. Then `alight`."""
         await self._places.acquire()
-        while self._holds(permit) and self._contract_in_doubt(self._on_wire, self.limits.concurrency):
+        while self._holds(permit) and self._contract.in_doubt(self._on_wire, self.limits.concurrency):
             await self._lanes.until_change(ELSEWHERE)
         self._on_wire += 1
         return self._holds(permit)
@@ -263,7 +229,7 @@ class Budget:
         self._check_own_limits(question)
         self.raise_if_halted()
         now = self.clock()
-        if self._limits_reached(question) or self._contract_in_doubt(self._in_flight, self.limits.workers):
+        if self._limits_reached(question) or self._contract.in_doubt(self._in_flight, self.limits.workers):
             return ELSEWHERE
         if self._resume_at > now:
             return self._resume_at - now
@@ -274,11 +240,8 @@ class Budget:
         why = self._limits_reached(question)
         if self._in_flight or why is None:
             return
-        limits = self.limits
-        if why is Stop.MAX_REQUESTS:
-            self.stop(why, f"Paused: the {limits.max_requests:,} requests of --max-requests are used.")
-        else:
-            self.stop(why, f"Paused: the next call could pass the {limits.max_credits:,} credits of --max-credits.")
+        say = halts.max_requests if why is Stop.MAX_REQUESTS else halts.max_credits
+        self.stop(why, say(self.limits))
 
     def _limits_reached(self, question: Question) -> Stop | None:
         limits, spent = self.limits, self.spent
@@ -288,11 +251,6 @@ class Budget:
             return None
         most = spent.credits + self._held + self._prices.reserve(question)
         return Stop.MAX_CREDITS if most > limits.max_credits else None
-
-    def _contract_in_doubt(self, under_way: int, most: int) -> bool:
-        """Whether those under way (`most` at once), if refused too, would already prove the contract broken."""
-        refused = len(self._refusals)
-        return refused > 0 and under_way > 0 and refused + under_way >= most + SPARE_REFUSALS
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but not through the end of the run."""
@@ -307,26 +265,10 @@ class Budget:
         if self._waits_end is None:
             self._waits_end = now + self.limits.wait_up_to
         if full.opens > self._waits_end:
-            self._stop_for_quota(full)
+            self.stop(Stop.QUOTA, halts.no_slot(self.limits, shut=full.shut), full.opens)
             return
         self._tell(Waiting("quota", full.opens))
         await self.sleep(max(0.0, full.opens - now) + 0.001)
-
-    def _stop_for_quota(self, full: NoSlot) -> None:
-        if full.shut:
-            sentence = "Paused: the server said that the day's requests are used up."
-        else:
-            quota = self.limits.quota - self.limits.reserve_requests
-            sentence = f"Paused: the {quota:,} requests of this window are used."
-        self.stop(Stop.QUOTA, sentence, full.opens)
-
-    def _stop_at_reserve(self, short: NoCredits) -> None:
-        self.stop(
-            Stop.CREDITS,
-            f"Stopped: {short.credits:,} credits are left by our count and {self.limits.reserve_credits:,} are kept "
-            "in reserve. Nothing is sent until `leadcontact doctor --probe` reads more, or until the day set as "
-            "credits_renew_day.",
-        )
 
     # --- settlements ---
 
@@ -400,22 +342,18 @@ class Budget:
     async def _consequences(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
         outcome = verdict.outcome
         self._health(permit, outcome)
-        self._contract(permit, outcome)
+        self._keep_contract(permit, outcome)
         match outcome:
             case Outcome.SLOW_DOWN if self._pauses < PAUSES:
                 self._pause(verdict.retry_after or 0.0)
             case Outcome.SLOW_DOWN | Outcome.NO_QUOTA:
-                await self._shut(Stop.QUOTA, "the server said that the day's requests are used up", verdict)
+                await self._shut(Stop.QUOTA, "day's requests are used up", verdict)
             case Outcome.NO_CREDITS:
-                await self._shut(Stop.CREDITS, "the server said that the credits are used up (HTTP 402)", verdict)
+                await self._shut(Stop.CREDITS, "credits are used up (HTTP 402)", verdict)
             case Outcome.DENIED:
-                self.stop(
-                    Stop.DENIED,
-                    f"Stopped: the server does not accept the API key (HTTP {raw.status if raw else 401}). "
-                    "Check LEADCONTACT_API_KEY in Settings > API Access of your account.",
-                )
+                self.stop(Stop.DENIED, halts.denied(raw))
             case Outcome.REDIRECT:
-                self.stop(Stop.REDIRECT, _redirected(raw))
+                self.stop(Stop.REDIRECT, halts.redirected(raw))
 
     def _pause(self, seconds: float) -> None:
         now = self.clock()
@@ -431,8 +369,7 @@ class Budget:
             await self._ledger.shut(opens)
         if why is Stop.QUOTA and opens is not None:
             return  # the next reservation is told so, and waits if that is soon enough
-        verb = "Paused" if why is Stop.QUOTA else "Stopped"
-        self.stop(why, f"{verb}: {said}. The next run starts with a single request.", opens)
+        self.stop(why, halts.used_up(said, paused=why is Stop.QUOTA), opens)
 
     def _health(self, permit: Permit, outcome: Outcome) -> None:
         before = self._circuit.state
@@ -446,42 +383,9 @@ class Budget:
         if self._circuit.state is not before:
             self._tell(CircuitChanged(self._circuit.state))
         if self._circuit.state is State.BROKEN:
-            self.stop(
-                Stop.OUTAGE,
-                "Stopped: the API does not answer properly, and three probes did not change that. All rows are kept; "
-                "run the same command again later.",
-            )
+            self.stop(Stop.OUTAGE, halts.OUTAGE)
 
-    def _contract(self, permit: Permit, outcome: Outcome) -> None:
-        """Refusals one after another without a success are our contract's fault, not the leads'."""
-        if outcome in WELL and permit.attempt > self._last_refused:
-            self._refusals.clear()
-        elif outcome in REFUSAL:
-            self._last_refused = max(self._last_refused, permit.attempt)
-            if not self._refusals:
-                self._refused_since = permit.reserved_at
-            self._refusals.add(permit.question.key)
-            if len(self._refusals) >= self.limits.concurrency + SPARE_REFUSALS:
-                self.stop(
-                    Stop.CONTRACT,
-                    f"Stopped: the API refused {len(self._refusals)} different questions in a row. It has probably "
-                    "changed; nothing was concluded about the rows. Compare with the API's documentation.",
-                )
-
-
-def _limiter(limits: Limits) -> AsyncLimiter | None:
-    """Space requests evenly: aiolimiter's bucket of one never bursts; how many go in all is the ledger's word."""
-    gaps = [1 / limits.max_per_second] if limits.max_per_second else []
-    if limits.spread:
-        gaps.append(86_400 / limits.quota)
-    return AsyncLimiter(1, max(gaps)) if gaps else None
-
-
-def _redirected(raw: RawReply | None) -> str:
-    from yarl import URL  # noqa: PLC0415 - only for this message
-
-    host = URL(raw.location).host if raw and raw.location else None
-    return (
-        f"Stopped: the base URL redirects to {host or 'another place'}. Nothing was sent there. Set base_url to the "
-        "API's real address."
-    )
+    def _keep_contract(self, permit: Permit, outcome: Outcome) -> None:
+        self._contract.note(permit, outcome)
+        if self._contract.broken(self.limits.concurrency):
+            self.stop(Stop.CONTRACT, halts.contract(len(self._contract.refused)))

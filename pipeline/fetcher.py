@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import backoff
 
-from pipeline.budget import WELL
+from pipeline.contract import WELL
 from pipeline.errors import Ambiguous, NotSent
 from pipeline.model import JOURNALED, Answer, NoReply, Origin, Outcome, Permit, Policy, Question
 from pipeline.planner import recall, settled

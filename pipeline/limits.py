@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from aiolimiter import AsyncLimiter
+
 from pipeline.credit import Ceilings
 from pipeline.model import Endpoint, Outcome
 from pipeline.quota import Window
@@ -45,6 +47,13 @@ class Limits:
     def workers(self) -> int:
         """Leads worked on at once: where there are many, as many again, to commit while others are on the wire."""
         return 2 * self.concurrency if self.concurrency >= MANY else self.concurrency
+
+    def limiter(self) -> AsyncLimiter | None:
+        """Space requests evenly: aiolimiter's bucket of one never bursts; how many go in all is the ledger's word."""
+        gaps = [1 / self.max_per_second] if self.max_per_second else []
+        if self.spread:
+            gaps.append(86_400 / self.quota)
+        return AsyncLimiter(1, max(gaps)) if gaps else None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,72 @@
+"""The sentences with which a run ends: what, why, what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.limits import Limits
+    from pipeline.protocol import RawReply
+
+OUTAGE = (
+    "Stopped: the API does not answer properly, and three probes did not change that. All rows are kept; run the "
+    "same command again later."
+)
+
+
+def max_requests(limits: Limits) -> str:
+    """Say that the run's own limit of requests is used."""
+    return f"Paused: the {limits.max_requests:,} requests of --max-requests are used."
+
+
+def max_credits(limits: Limits) -> str:
+    """Say that the run's own limit of credits could be passed."""
+    return f"Paused: the next call could pass the {limits.max_credits:,} credits of --max-credits."
+
+
+def no_slot(limits: Limits, *, shut: bool) -> str:
+    """Say that the window is full, by our count or by the server's word."""
+    if shut:
+        return "Paused: the server said that the day's requests are used up."
+    return f"Paused: the {limits.quota - limits.reserve_requests:,} requests of this window are used."
+
+
+def at_reserve(left: int, limits: Limits) -> str:
+    """Say that the credits are at the reserve, and what opens the account again."""
+    return (
+        f"Stopped: {left:,} credits are left by our count and {limits.reserve_credits:,} are kept in reserve. "
+        "Nothing is sent until `leadcontact doctor --probe` reads more, or until the day set as credits_renew_day."
+    )
+
+
+def used_up(what: str, *, paused: bool) -> str:
+    """Say that the server told us to stop, without saying until when."""
+    verb = "Paused" if paused else "Stopped"
+    return f"{verb}: the server said that the {what}. The next run starts with a single request."
+
+
+def denied(raw: RawReply | None) -> str:
+    """Say that the key is not accepted."""
+    return (
+        f"Stopped: the server does not accept the API key (HTTP {raw.status if raw else 401}). Check "
+        "LEADCONTACT_API_KEY in Settings > API Access of your account."
+    )
+
+
+def redirected(raw: RawReply | None) -> str:
+    """Say where the base URL leads, without having gone there."""
+    from yarl import URL  # noqa: PLC0415 - only for this message
+
+    host = URL(raw.location).host if raw and raw.location else None
+    return (
+        f"Stopped: the base URL redirects to {host or 'another place'}. Nothing was sent there. Set base_url to the "
+        "API's real address."
+    )
+
+
+def contract(refused: int) -> str:
+    """Say that the API refuses everything."""
+    return (
+        f"Stopped: the API refused {refused} different questions in a row. It has probably changed; nothing was "
+        "concluded about the rows. Compare with the API's documentation."
+    )

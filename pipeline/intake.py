@@ -30,19 +30,23 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
-    # If this intake is cut short, what it took in must still be read as it was meant.
-    await jobs.update(job.id, source=orjson.dumps(read).decode())
     policy = settings.policy
     batch: list[Row] = []
     rows = broken = 0
+
+    async def keep() -> None:
+        if rows <= INTAKE:  # if this intake is cut short, what it took in must still be read as it was meant
+            await jobs.update(job.id, source=orjson.dumps(read).decode())
+        await jobs.take_in(intake, batch)
+
     for record in source.records():
         rows += 1
         broken += record.error is not None
         batch.append(_row(record, source, policy, settings.priority))
         if len(batch) >= INTAKE:
-            await jobs.take_in(intake, batch)
+            await keep()
             batch.clear()
-    await jobs.take_in(intake, batch)
+    await keep()
     told = read | {"fingerprint": _fingerprint(source), "priority": settings.priority, "path": source.path}
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
     if broken:

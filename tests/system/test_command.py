@@ -103,6 +103,7 @@ SCHEMA = {
     "ended_at": str,
     "stop": {"why": str, "sentence": str, "next_request_at": (str, type(None))},
     "jobs": list,
+    "unusable": list,
     "requests": {"sent": int, "search": int, "verify": int, "phones": int, "outcomes": dict},
     "saved": {
         "shared_by_company": int,

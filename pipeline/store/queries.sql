@@ -140,7 +140,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :seen_again
 -- A known row is in the list again; its other columns matter only while it has no line.
-UPDATE lead SET seen = ?1, input = CASE WHEN state IN ('ready', 'deferred', 'copy') THEN ?2 ELSE input END WHERE id = ?3;
+UPDATE lead SET seen = ?, input = CASE WHEN state IN ('ready', 'deferred', 'copy') THEN ? ELSE input END WHERE id = ?;
 
 -- :change_lead
 UPDATE lead SET subject = ?, company = ?, taken_in = ?, seen = ?, input = ?, state = 'ready', not_before = 0,

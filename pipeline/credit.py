@@ -79,7 +79,7 @@ class Prices:
 
     def _known(self, contacts: int) -> int | None:
         """The price of a search returning `contacts`, by the dearest reading that fits."""
-        return max((fixed + each * contacts for fixed, each in self._believed), default=None)
+        return max([fixed + each * contacts for fixed, each in self._believed], default=None)
 
     def _hypotheses(self) -> list[tuple[int, int]]:
         """Prices (fixed, per contact) that explain every observation."""

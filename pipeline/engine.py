@@ -60,9 +60,11 @@ class JobRun:
     def lead(self, work: Work) -> Lead:
         """Read a row of the state as the rules see it."""
         record = orjson.loads(work.input)
-        # Pending rows of an earlier export are read by the headers they came with.
-        fitting = max(self.columns, key=lambda columns: sum(header in record for header in columns.values()))
-        return lead_of(work.row, record, fitting, lead_id=work.lead_id, spelling=work.spelling)
+        columns = self.columns[0]
+        if self.columns[1:]:
+            # Pending rows of an earlier export are read by the headers they came with.
+            columns = max(self.columns, key=lambda columns: sum(header in record for header in columns.values()))
+        return lead_of(work.row, record, columns, lead_id=work.lead_id, spelling=work.spelling)
 
 
 class Engine:

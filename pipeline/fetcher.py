@@ -70,7 +70,7 @@ class Fetcher:
             self._budget.raise_if_halted()
             answer = await self._fly(question, history[0].received_at if history else 0.0)
             if answer is not None:
-                return replace(answer, inconclusive=1 + (known.inconclusive if known else 0))
+                return answer if known is None else replace(answer, inconclusive=1 + known.inconclusive)
 
     async def _fly(self, question: Question, newest: float) -> Answer | None:
         """Ask while others who want the same wait for us."""
@@ -100,7 +100,7 @@ class Fetcher:
                 return None  # the API's failure, not the question's: go on when it is well, or halt
             now, reason = self._budget.clock(), f"no answer ({error})"
             await self._ledger.note(question, reason, now)
-            return Answer(question, Outcome.GAVE_UP, NoReply(reason=reason), now)
+            return Answer(question, Outcome.GAVE_UP, NoReply(reason=reason), now, inconclusive=1)
 
     async def _attempt(self, question: Question, newest: float) -> Answer | None:
         """Take one permit and settle it; None: look again, something may have changed."""
@@ -114,7 +114,7 @@ class Fetcher:
             raise Ambiguous(_reason(verdict))
         if verdict.outcome not in JOURNALED:
             return None
-        return Answer(question, verdict.outcome, verdict.reply, self._budget.clock(), Origin.API)
+        return Answer(question, verdict.outcome, verdict.reply, self._budget.clock(), Origin.API, inconclusive=1)
 
     async def _ride(self, permit: Permit) -> Verdict:
         """Send and settle. A good answer frees its place on the wire at once, a bad one after its consequences."""

@@ -308,10 +308,11 @@ def _preference(contact: Contact, questions: Questions) -> tuple[object, ...]:
         -((contact.phone_confidence or 0.0) if contact.phone else -1.0),
         -_seniority(contact.title or ""),
         contact.email or "",
-        *(
-            part or ""
-            for part in (contact.first_name, contact.last_name, contact.title, contact.phone, contact.company)
-        ),
+        contact.first_name or "",
+        contact.last_name or "",
+        contact.title or "",
+        contact.phone or "",
+        contact.company or "",
     )
 
 

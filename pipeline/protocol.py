@@ -206,7 +206,7 @@ _READERS: Final[dict[Endpoint, Callable[[Mapping[str, Any], Question], Reply | N
 def _contacts(entries: list[Any]) -> tuple[Contact, ...]:
     """Read all contacts at once; one by one only where one of them is odd."""
     try:
-        return tuple(_CONTACTS.validate_python(entries, strict=True))
+        return tuple(_CONTACTS.validator.validate_python(entries, strict=True))
     except ValidationError:
         return tuple(_contact(entry) for entry in entries if isinstance(entry, dict))
 

@@ -241,11 +241,10 @@ class Jobs:
 
 
 def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], committed: Committed) -> None:
-    states: Counter[str] = Counter()
-    for done in finishes:
-        db.execute(SQL["finish"], (done.status, done.reason, done.at, done.work.id))
-        copies = db.execute(SQL["copied"], (done.work.id,)).rowcount if done.has_copies else 0
-        states.update({READY: -1, done.status: 1, COPY: -copies, COPIED: copies})
+    db.executemany(SQL["finish"], [(done.status, done.reason, done.at, done.work.id) for done in finishes])
+    copies = sum(db.execute(SQL["copied"], (done.work.id,)).rowcount for done in finishes if done.has_copies)
+    states: Counter[str] = Counter(done.status for done in finishes)
+    states.update({READY: -len(finishes), COPY: -copies, COPIED: copies})
     companies = Counter(done.work.company for done in finishes)
     db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
     searched = {(done.work.company,) for done in finishes if done.searched}

@@ -224,23 +224,23 @@ class Ledger:
 
     def _reserve(self, tx: Transaction, wish: Reservation) -> Decision:
         question, books = wish.question, self._books(tx)
-        newest = tx.db.execute(SQL["newest_answer"], (self._account, question.key)).fetchone()
-        if newest is not None and newest[0] > wish.newer_than:
-            return Answered()
         refusal = self._no_slot(tx.db, books, wish) or _no_credits(books, wish)
         if refusal is not None:
-            return self._claim(tx, wish) or refusal
+            return self._no_need(tx, wish) or refusal
         row = (self._account, question.key, question.endpoint, self._owner, wish.ceiling, wish.now)
-        inserted = tx.db.execute(SQL["reserve"], row)
+        inserted = tx.db.execute(SQL["reserve"], (*row, self._account, question.key, wish.newer_than))
         if inserted.rowcount < 1:
-            return self._claim(tx, wish) or self._reserve(tx, wish)
+            return self._no_need(tx, wish) or self._reserve(tx, wish)
         attempt = int(inserted.lastrowid or 0)
         (self._beside.add if books.under_way else self._beside.discard)(attempt)
         books.reserved(attempt, wish.ceiling)
         return Granted(attempt)
 
-    def _claim(self, tx: Transaction, wish: Reservation) -> Claimed | None:
-        """Whether a living run is asking the same; what a dead one left under way is settled."""
+    def _no_need(self, tx: Transaction, wish: Reservation) -> Answered | Claimed | None:
+        """Whether the question was just answered or a living run is asking it; what a dead one left is settled."""
+        newest = tx.db.execute(SQL["newest_answer"], (self._account, wish.question.key)).fetchone()
+        if newest is not None and newest[0] > wish.newer_than:
+            return Answered()
         claim = tx.db.execute(SQL["open_claim"], (self._account, wish.question.key)).fetchone()
         if claim is None:
             return None

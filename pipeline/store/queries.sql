@@ -25,8 +25,9 @@ SELECT count(*), coalesce(sum(ceiling), 0) FROM attempt WHERE account = ? AND da
 SELECT dated FROM attempt WHERE account = ? AND dated > ? ORDER BY dated DESC LIMIT 1 OFFSET ?;
 
 -- :reserve
--- One claim a question: while another attempt is open, nothing is inserted.
-INSERT INTO attempt (account, key, endpoint, owner, ceiling, reserved_at) VALUES (?, ?, ?, ?, ?, ?)
+-- One claim a question: while another attempt is open, or if it was answered meanwhile, nothing is inserted.
+INSERT INTO attempt (account, key, endpoint, owner, ceiling, reserved_at)
+SELECT ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM answer WHERE account = ? AND key = ? AND received_at > ?)
 ON CONFLICT DO NOTHING;
 
 -- :settle
@@ -95,7 +96,7 @@ WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready',
 ORDER BY l.id LIMIT ?;
 
 -- :finish
-UPDATE lead SET state = ?, reason = ?, finished_at = ? WHERE id = ? RETURNING job;
+UPDATE lead SET state = ?, reason = ?, finished_at = ? WHERE id = ?;
 
 -- :defer
 UPDATE lead SET state = 'deferred', not_before = ?, progress = ? WHERE id = ?;

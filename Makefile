@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit bench clean
+.PHONY: demo test lint types contracts unit soak bench clean
 
 demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
@@ -28,6 +28,9 @@ unit: $(VENV)/.installed-test
 	$(BIN)/coverage run -m pytest -n auto
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+soak: $(VENV)/.installed-test  ## The proofs in their long form: kills, races, examples, fuzz cases; prints their figures.
+	SOAK=1 $(BIN)/python -m pytest -n auto tests/promises tests/system tests/flow
 
 bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up times, memory.
 	$(BIN)/python tests/bench/bench.py

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
 from aiohttp import ClientResponse
 from aioresponses import core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NEEDS_WRITER = "stream_writer" in inspect.signature(ClientResponse.__init__).parameters
 
@@ -25,3 +28,19 @@ class BridgedClientResponse(ClientResponse):
 @pytest.fixture(autouse=True)
 def _aioresponses_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "ClientResponse", BridgedClientResponse)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that proofs left with `record_property`."""
+    figures = sorted(set(_figures(terminalreporter.stats.get("passed", []))))
+    if figures:
+        terminalreporter.section("figures of the proofs")
+        for promise, what, value in figures:
+            terminalreporter.write_line(f"{promise:<28}{what:<58}{value:>12}")
+
+
+def _figures(reports: Iterable[pytest.TestReport]) -> Iterable[tuple[str, str, str]]:
+    for report in reports:
+        where = report.nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py")
+        for what, value in report.user_properties:
+            yield where, what, f"{value:,}" if isinstance(value, int) else str(value)

@@ -86,7 +86,7 @@ class Engine:
         self._tell = tell
         self._workers = workers
         self._offload = offload
-        self._queue: asyncio.Queue[tuple[JobRun, Work] | None] = asyncio.Queue(maxsize=2 * workers)
+        self._queue: asyncio.Queue[tuple[JobRun, Work, Lead] | None] = asyncio.Queue(maxsize=2 * workers)
         self._in_hand: dict[int, None] = {}
         self._doubtful: list[tuple[JobRun, Work]] = []
 
@@ -121,12 +121,14 @@ class Engine:
             fresh = [work for work in works if work.id not in self._in_hand][:BATCH]
             if not fresh:
                 return
-            for work in fresh:
+            leads = [run.lead(work) for work in fresh]
+            self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))
+            for work, lead in zip(fresh, leads, strict=True):
                 if not self._worth_feeding(after_halt) or (self._budget.stopped and not work.searched):
                     return
                 after_halt += self._budget.stopped is not None
                 self._in_hand[work.id] = None
-                await self._queue.put((run, work))
+                await self._queue.put((run, work, lead))
 
     def _worth_feeding(self, after_halt: int) -> bool:
         stopped = self._budget.stopped
@@ -136,12 +138,10 @@ class Engine:
 
     async def _work(self) -> None:
         while (item := await self._queue.get()) is not None:
-            run, work = item
-            await self._advance(run, work)
+            await self._advance(*item)
 
-    async def _advance(self, run: JobRun, work: Work) -> None:
+    async def _advance(self, run: JobRun, work: Work, lead: Lead) -> None:
         """Take a lead as far as it goes: to its line, to a later window, or to the end of the budget."""
-        lead = run.lead(work)
         answers: dict[bytes, Answer] = {}
         try:
             step = next_step(lead, answers, run.policy, self._budget.clock())
@@ -196,12 +196,12 @@ class Engine:
     async def _finish(
         self, run: JobRun, work: Work, lead: Lead, answers: dict[bytes, Answer], step: Done | Reject
     ) -> None:
-        status = step.status if isinstance(step, Done) else Status.INVALID
+        status, facts = (step.status, step.facts) if isinstance(step, Done) else (Status.INVALID, None)
+        searched = facts is not None and any(settled(answers.get(question.key)) for question in facts.searches[:1])
         at = self._budget.clock()
-        facts = step.facts if isinstance(step, Done) else None
         line = enriched(lead, answers, run.policy, status, step.reason, at, facts=facts)
         copies = self._jobs.copies(work) if run.has_copies else []
-        finish = Finish(work, status, step.reason, at, _searched(lead, answers, run.policy), bool(copies))
+        finish = Finish(work, status, step.reason, at, searched, bool(copies))
         await run.finished.put((finish, [_encode(line), *_copy_lines(line, copies)]))
         self._tell(_finished(run, line))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.matcher import Match, match
 from pipeline.model import (
@@ -80,8 +79,7 @@ def reachable(lead: Lead) -> bool:
 # --- what is known ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the answers say about one lead so far, and the questions it rests on."""
 
     searches: tuple[Question, ...]

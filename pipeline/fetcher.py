@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import backoff
@@ -15,7 +14,7 @@ from pipeline.planner import recall, settled
 from pipeline.protocol import RawReply, Verdict, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
     from pipeline.budget import Budget
     from pipeline.store.ledger import Ledger
@@ -46,9 +45,14 @@ class Fetcher:
         self._client = client
         self._started = budget.clock()
         self._flights: dict[bytes, asyncio.Future[None]] = {}
+        self._expected: dict[bytes, list[Answer]] = {}
         self._retried = backoff.on_exception(_delays, FAILURES, max_tries=len(DELAYS), jitter=None, logger=None)(
             self._attempt
         )
+
+    def expect(self, questions: Iterable[Question]) -> None:
+        """Look up at once what will be asked soon: one look at the journal instead of many."""
+        self._expected.update(self._ledger.histories(questions))
 
     async def fetch(self, question: Question, taken_in: float, policy: Policy, after: float = 0.0) -> Answer:
         """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
@@ -57,11 +61,13 @@ class Fetcher:
         """
         shared = False
         while True:
-            history = self._ledger.history(question)
+            history = self._expected.pop(question.key, None)
+            if history is None:
+                history = self._ledger.history(question)
             known = recall(history, taken_in, policy)
             if known is not None and (settled(known) or known.received_at > after):
                 origin = Origin.SHARED if shared or known.received_at >= self._started else Origin.CACHE
-                return replace(known, origin=origin)
+                return known._replace(origin=origin)
             flight = self._flights.get(question.key)
             if flight is not None:
                 await asyncio.shield(flight)
@@ -70,7 +76,7 @@ class Fetcher:
             self._budget.raise_if_halted()
             answer = await self._fly(question, history[0].received_at if history else 0.0)
             if answer is not None:
-                return answer if known is None else replace(answer, inconclusive=1 + known.inconclusive)
+                return answer if known is None else answer._replace(inconclusive=1 + known.inconclusive)
 
     async def _fly(self, question: Question, newest: float) -> Answer | None:
         """Ask while others who want the same wait for us."""
@@ -84,6 +90,7 @@ class Fetcher:
             raise
         finally:
             del self._flights[question.key]
+            self._expected.pop(question.key, None)
             if not flight.done():
                 flight.set_result(None)
 

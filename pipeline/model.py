@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from functools import cached_property
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -73,8 +74,7 @@ class Lead(Frozen):
         return bool(self.email or self.first_name or self.last_name)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One request that could be sent. `key` is the hash of endpoint and canonical body: same key, same answer."""
 
     endpoint: Endpoint
@@ -84,8 +84,7 @@ class Question:
     """The most contacts the answer may hold: the ceiling of a search's price."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """The only key to the wire, made by Budget alone: one reserved request, good for one sending.
 
     `lone`: nothing else of this run is under way. `probe`: it asks an open circuit whether the API is well.
@@ -200,8 +199,7 @@ class Origin(StrEnum):
     SHARED = "shared"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What is known about one question. Times are Unix seconds.
 
     `inconclusive` counts the journal's answers to it that settled nothing (unexpected, greylisted, gave
@@ -230,6 +228,14 @@ class Questions(Frozen):
     widen_limit: int = Field(0, ge=0, le=100)
     include_direct_dial: bool = True
     skip_mobile: bool = False
+
+    @cached_property
+    def _hashed(self) -> int:
+        return hash(tuple(self.__dict__[name] for name in type(self).model_fields))
+
+    def __hash__(self) -> int:
+        """Computed once: every look for a question in a cache needs it."""
+        return self._hashed
 
 
 class Judgement(Frozen):

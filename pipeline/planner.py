@@ -12,9 +12,9 @@ without spending are all the same computation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipeline.facts import Facts, company_asked, gather, reachable, sure_email, sure_phone, used
+from pipeline.facts import Facts, company_asked, first_search, gather, reachable, sure_email, sure_phone, used
 from pipeline.model import (
     UNREADABLE,
     Answer,
@@ -50,8 +50,7 @@ LACKING: Final = {Endpoint.SEARCH: "no usable company", Endpoint.VERIFY: "no usa
 # --- steps --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """These questions, together."""
 
     questions: tuple[Question, ...]
@@ -64,8 +63,7 @@ class Defer:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """Nothing more is worth asking; `facts` is what was found."""
 
     status: Status
@@ -87,6 +85,8 @@ def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: 
     """Say what to do next for this lead."""
     if reason := unaskable(lead, policy):
         return Reject(reason)
+    if first := _only_question(lead, answers, policy):
+        return Ask((first,))
     facts = gather(lead, answers, policy)
     open_: list[tuple[Question, float]] = []
     waiting: list[tuple[Question, float]] = []
@@ -118,6 +118,13 @@ def unaskable(lead: Lead, policy: Policy) -> str | None:
 
 
 # --- which questions ----------------------------------------------------------------------------------
+
+
+def _only_question(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Question | None:
+    """Thrifty begins with the company's search, whatever else is known: most looks at a lead end here."""
+    if answers or policy.judgement.spend != "thrifty":
+        return None
+    return first_search(lead, policy)
 
 
 def _worth_asking(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> Iterator[Question]:

@@ -5,12 +5,11 @@ The rules for what an answer means stand in `STATUS` and `classify`; the README 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -54,8 +53,7 @@ STATUS: Final = {
 HUNDREDS: Final = {3: Outcome.REDIRECT, 4: Outcome.REFUSED, 5: Outcome.AMBIGUOUS}
 
 
-@dataclass(frozen=True, slots=True)
-class RawReply:
+class RawReply(NamedTuple):
     """What the socket gave: the status, the few headers we heed, at most MAX_BODY bytes."""
 
     status: int
@@ -65,8 +63,7 @@ class RawReply:
     location: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a raw reply means. `retry_after` is in seconds and only set where the server named a time."""
 
     outcome: Outcome

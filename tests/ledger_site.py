@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.model import Outcome
@@ -71,7 +70,7 @@ def wish(question: Question | None = None, **how: object) -> Reservation:
     usual = Reservation(
         question=question or ask(), now=NOW, window=Window(), quota=1_000, ceiling=1, reserve_credits=0
     )
-    return replace(usual, **how)  # type: ignore[arg-type]
+    return usual._replace(**how)  # type: ignore[arg-type]
 
 
 async def granted(store: Store, n: int = 0, **how: object) -> int:
@@ -82,7 +81,7 @@ async def granted(store: Store, n: int = 0, **how: object) -> int:
 
 async def settle(store: Store, attempt: int, n: int = 0, **how: object) -> Settled:
     usual = Settlement(attempt, ask(n), Outcome.FOUND, NOW + 1, cost=1, status=200, body=BODY)
-    return await store.ledger.settle(replace(usual, **how))  # type: ignore[arg-type]
+    return await store.ledger.settle(usual._replace(**how))  # type: ignore[arg-type]
 
 
 async def read_credits(store: Store, reading: int, n: int = 900) -> None:

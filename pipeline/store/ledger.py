@@ -7,8 +7,8 @@ answered a moment ago, the account is not shut, the window has a slot, the credi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.credit import affordable, after_reading
 from pipeline.model import UNSENT, Answer, Origin, Outcome, Question
@@ -18,7 +18,7 @@ from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pipeline.store.commit import Committer, Transaction
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 # --- what is asked of the ledger, and what it says ----------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A wish to send one question now, and the limits it must keep."""
 
     question: Question
@@ -43,8 +42,7 @@ class Reservation:
     """A probe the user asked for: may go although the credits are at the reserve or the account is shut."""
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """The request may go; `attempt` is its row in the ledger."""
 
     attempt: int
@@ -79,8 +77,7 @@ class NoCredits:
 Decision = Granted | Claimed | Answered | NoSlot | NoCredits
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What an attempt came to. `status` and `body` are kept if the outcome is one that is journaled."""
 
     attempt: int
@@ -97,8 +94,7 @@ class Settlement:
     """The attempt of the lone reading before, to say whether anything came between."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The ledger after a settlement.
 
     `alone`: the reading set it. `adjacent`: nothing was sent between the lone reading before and this one.
@@ -193,8 +189,16 @@ class Ledger:
 
     def history(self, question: Question) -> list[Answer]:
         """All answers to a question, newest first, decoded."""
-        rows = self._reader.execute(SQL["history"], (self._account, question.key))
-        return [_answer(question, *row) for row in rows]
+        return self.histories([question])[question.key]
+
+    def histories(self, questions: Iterable[Question]) -> dict[bytes, list[Answer]]:
+        """The same for many questions in one look: by key, newest first, decoded."""
+        asked = {question.key: question for question in questions}
+        found: dict[bytes, list[Answer]] = {key: [] for key in asked}
+        select = SQL["history"].replace("(?)", f"({', '.join('?' * len(asked))})")
+        for key, *row in self._reader.execute(select, (self._account, *asked)):
+            found[key].append(_answer(asked[key], *row))
+        return found
 
     def usage(self, window: Window, quota: int, now: float) -> Usage:
         """Count what the window holds."""
@@ -278,7 +282,7 @@ class Ledger:
     def _late(db: sqlite3.Connection, done: Settlement) -> Settlement:
         """Settled before, so charged before; only an attempt that was taken for lost still lacks its answer."""
         lost = db.execute(SQL["outcome"], (done.attempt,)).fetchone() == (Outcome.LOST,)
-        return replace(done, cost=0, lone=False, body=done.body if lost else None)
+        return done._replace(cost=0, lone=False, body=done.body if lost else None)
 
     def _count_credits(self, db: sqlite3.Connection, books: _Books, done: Settlement) -> Settled:
         if books.credits is None and done.reading is None:

@@ -56,8 +56,8 @@ UPDATE account SET shut_until = ? WHERE id = ?;
 SELECT id, owner, reserved_at, ceiling FROM attempt WHERE account = ? AND dated IS NULL;
 
 -- :history
--- All answers to a question, newest first.
-SELECT status, body, received_at FROM answer WHERE account = ? AND key = ? ORDER BY received_at DESC, id DESC LIMIT 8;
+-- All answers to some questions, newest first; one placeholder a question.
+SELECT key, status, body, received_at FROM answer WHERE account = ? AND key IN (?) ORDER BY received_at DESC, id DESC;
 
 -- :forget_answers
 -- Answers of a broken contract are not facts about the leads.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -43,8 +43,7 @@ class Job:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row on its way into a job."""
 
     row: int
@@ -57,8 +56,7 @@ class Row:
     input: str
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A lead as the state keeps it, on its way to a worker or back into the output."""
 
     id: int
@@ -80,8 +78,7 @@ class Work:
         return self.rank >= SEARCHED
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """A lead that is done: what it became."""
 
     work: Work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,7 +96,7 @@ async def test_a_calendar_window_opens_after_midnight_and_not_before(site: Site)
     await settle(store, await granted(store, quota=1, window=window))
     full = wish(ask(1), quota=1, window=window)
     assert await store.ledger.reserve(full) == NoSlot(midnight + 300)
-    assert await store.ledger.reserve(replace(full, now=midnight + 299)) == NoSlot(midnight + 300)
+    assert await store.ledger.reserve(full._replace(now=midnight + 299)) == NoSlot(midnight + 300)
     await granted(store, 1, now=midnight + 300, quota=1, window=window)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from leads_and_answers import (
     BOSS,
@@ -216,8 +214,8 @@ def test_a_conclusive_answer_stands_though_an_inconclusive_one_came_later(reply:
     """A found value is never replaced by "I do not know"; several of those are counted."""
     old, newer, newest = told(9), told(2, reply, outcome), told(1, reply, outcome)
     assert recall([newest, newer, old], TAKEN_IN, policy()) == old
-    assert recall([newest, newer], TAKEN_IN, policy()) == replace(newest, inconclusive=2)
-    assert recall([newest, told(50, reply, outcome)], TAKEN_IN, policy()) == replace(newest, inconclusive=1)
+    assert recall([newest, newer], TAKEN_IN, policy()) == newest._replace(inconclusive=2)
+    assert recall([newest, told(50, reply, outcome)], TAKEN_IN, policy()) == newest._replace(inconclusive=1)
 
 
 def test_of_conclusive_answers_the_newest_holds() -> None:

@@ -18,8 +18,9 @@ from pipeline.facts import enriched, first_search
 from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
 from pipeline.normalize import lead_of
+from pipeline.order import LAST, LOOK, Place, goes_on, place
 from pipeline.planner import Ask, Defer, Done, Reject, next_step, settled
-from pipeline.store.records import Committed, Finish, Job, Work
+from pipeline.store.records import Committed, Finish, Job, Progress, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from pipeline.fetcher import Fetcher
     from pipeline.sinks.jsonl import JsonlOutput, Output
     from pipeline.store.jobs import Jobs
-
-BATCH: Final = 200
-"""Leads read from the state at a time."""
 
 FREE_AFTER_HALT: Final = 1000
 """Leads still looked at when the run may ask nothing more: some can be finished from what is known."""
@@ -53,6 +51,9 @@ class JobRun:
     columns: Sequence[Mapping[str, str]]
     output: Output
     has_copies: bool = False
+    in_hand: set[int] = field(default_factory=set)
+    passed: set[int] = field(default_factory=set)
+    latest: Place = LAST
     finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
         default_factory=lambda: asyncio.Queue(maxsize=1000)
     )
@@ -86,8 +87,8 @@ class Engine:
         self._tell = tell
         self._workers = workers
         self._offload = offload
-        self._queue: asyncio.Queue[tuple[JobRun, Work, Lead] | None] = asyncio.Queue(maxsize=2 * workers)
-        self._in_hand: dict[int, None] = {}
+        self._queue: asyncio.Queue[tuple[JobRun, Work, Lead] | None] = asyncio.Queue(maxsize=workers)
+        self._changed = asyncio.Event()
         self._doubtful: list[tuple[JobRun, Work]] = []
 
     async def run(self, runs: list[JobRun]) -> None:
@@ -113,22 +114,37 @@ class Engine:
             await self._queue.put(None)
 
     async def _feed_job(self, run: JobRun) -> None:
-        """Hand out the job's ready leads, best first; a batch at a time, since the order changes meanwhile."""
+        """Hand out the job's ready leads, best first; a few at a time, since every answer changes the order."""
         await self._jobs.wake(run.job.id, self._budget.clock())
         after_halt = 0
         while self._worth_feeding(after_halt):
-            works = self._jobs.ready(run.job.id, len(self._in_hand) + BATCH)
-            fresh = [work for work in works if work.id not in self._in_hand][:BATCH]
-            if not fresh:
-                return
-            leads = [run.lead(work) for work in fresh]
-            self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))
-            for work, lead in zip(fresh, leads, strict=True):
-                if not self._worth_feeding(after_halt) or (self._budget.stopped and not work.searched):
+            self._changed.clear()
+            batch = self._next(run)
+            for work, lead in batch:
+                if not self._worth_feeding(after_halt) or (self._budget.stopped and work.need != LOOK):
                     return
                 after_halt += self._budget.stopped is not None
-                self._in_hand[work.id] = None
+                run.in_hand.add(work.id)
                 await self._queue.put((run, work, lead))
+            if not batch:
+                if not run.in_hand:
+                    return
+                await self._changed.wait()
+
+    def _next(self, run: JobRun) -> list[tuple[Work, Lead]]:
+        """Read the next leads that nobody has in hand, and look up at once what they will ask first."""
+        most = 2 * self._workers
+        gone = run.in_hand | run.passed
+        works = self._jobs.ready(run.job.id, len(gone) + most, self._budget.clock())
+        fresh = [work for work in works if work.id not in gone][:most]
+        run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
+        leads = [run.lead(work) for work in fresh]
+        self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))
+        return list(zip(fresh, leads, strict=True))
+
+    def _let_go(self, run: JobRun, works: Iterable[Work]) -> None:
+        run.in_hand.difference_update(work.id for work in works)
+        self._changed.set()
 
     def _worth_feeding(self, after_halt: int) -> bool:
         stopped = self._budget.stopped
@@ -141,25 +157,35 @@ class Engine:
             await self._advance(*item)
 
     async def _advance(self, run: JobRun, work: Work, lead: Lead) -> None:
-        """Take a lead as far as it goes: to its line, to a later window, or to the end of the budget."""
+        """Take a lead as far as it is due: to its line, to a later window, or behind leads that are worth more."""
         answers: dict[bytes, Answer] = {}
-        try:
-            step = next_step(lead, answers, run.policy, self._budget.clock())
-            while isinstance(step, Ask):
+        progress = Progress(work.need, searched=False)
+        while isinstance(step := next_step(lead, answers, run.policy, self._budget.clock()), Ask):
+            progress = _progress(work, lead, answers, run.policy, progress, step.left)
+            if progress.searched and not goes_on(work, step.left, run.latest):
+                await self._put_back(run, work, progress)
+                self._let_go(run, [work])
+                return
+            try:
                 await self._ask(step, work, run.policy, answers)
-                step = next_step(lead, answers, run.policy, self._budget.clock())
-        except Halted:
-            searched = _searched(lead, answers, run.policy)
-            if len(answers) > work.progress or (searched and not work.searched):
-                await self._jobs.put_back(work, len(answers), searched=searched)
-            return
+            except Halted:
+                progress = _progress(work, lead, answers, run.policy, progress, step.left)
+                await self._put_back(run, work, progress)
+                run.passed.add(work.id)
+                self._let_go(run, [work])
+                return
+        progress = _progress(work, lead, answers, run.policy, progress, 0 if isinstance(step, Done) else 1)
         self._note_doubt(run, work, answers)
         if isinstance(step, Defer):
-            await self._jobs.defer(run.job.id, work, step.until, len(answers))
-            del self._in_hand[work.id]
+            await self._jobs.defer(run.job.id, work, step.until, progress)
+            self._let_go(run, [work])
             self._tell(RowDeferred(run.job.id, work.row, step.until))
         else:
-            await self._finish(run, work, lead, answers, step)
+            await self._finish(run, work, lead, answers, step, progress)
+
+    async def _put_back(self, run: JobRun, work: Work, progress: Progress) -> None:
+        if progress != Progress(work.need, searched=False):
+            await self._jobs.put_back(run.job.id, work, progress)
 
     def _note_doubt(self, run: JobRun, work: Work, answers: Mapping[bytes, Answer]) -> None:
         """Remember rows that rest on a refusal until a success shows that the API is not refusing everything."""
@@ -194,14 +220,19 @@ class Engine:
         answers[question.key] = await self._fetcher.fetch(question, work.taken_in, policy, after)
 
     async def _finish(
-        self, run: JobRun, work: Work, lead: Lead, answers: dict[bytes, Answer], step: Done | Reject
+        self,
+        run: JobRun,
+        work: Work,
+        lead: Lead,
+        answers: dict[bytes, Answer],
+        step: Done | Reject,
+        progress: Progress,
     ) -> None:
         status, facts = (step.status, step.facts) if isinstance(step, Done) else (Status.INVALID, None)
-        searched = facts is not None and any(settled(answers.get(question.key)) for question in facts.searches[:1])
         at = self._budget.clock()
         line = enriched(lead, answers, run.policy, status, step.reason, at, facts=facts)
         copies = self._jobs.copies(work) if run.has_copies else []
-        finish = Finish(work, status, step.reason, at, searched, bool(copies))
+        finish = Finish(work, status, step.reason, at, progress, bool(copies))
         await run.finished.put((finish, [_encode(line), *_copy_lines(line, copies)]))
         self._tell(_finished(run, line))
 
@@ -225,8 +256,7 @@ class Engine:
         lines = [line for _, lines in items for line in lines]
         length, tail = await self._offload(run.output.append, lines)
         await self._jobs.finish(run.job.id, [finish for finish, _ in items], Committed(length, tail))
-        for finish, _ in items:
-            del self._in_hand[finish.work.id]
+        self._let_go(run, [finish.work for finish, _ in items])
 
 
 # --- the output as a projection -----------------------------------------------------------------------
@@ -301,9 +331,15 @@ def _copy_lines(line: Enriched, copies: Iterable[tuple[int, str]]) -> list[bytes
     ]
 
 
-def _searched(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> bool:
+def _progress(
+    work: Work, lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, before: Progress, left: int
+) -> Progress:
+    """How far a lead is that needs `left` requests more, once its company's search is settled."""
     question = first_search(lead, policy)
-    return question is not None and settled(answers.get(question.key))
+    if question is None or not settled(answers.get(question.key)):
+        return before
+    looks = work.need <= LOOK and before.first_need is None
+    return Progress(left, searched=True, first_need=left if looks else before.first_need)
 
 
 def _finished(run: JobRun, line: Enriched) -> RowFinished:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from pipeline.facts import first_search
 from pipeline.model import UNREADABLE
 from pipeline.normalize import lead_of, subject_of
-from pipeline.planner import unaskable
+from pipeline.order import LOOK, WAITS_FOR_SEARCH
+from pipeline.planner import Ask, next_step, unaskable
 from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
 
 if TYPE_CHECKING:
-    from pipeline.model import Policy
+    from pipeline.model import Lead, Policy
     from pipeline.session import Session
     from pipeline.settings import Settings
     from pipeline.sources import Record, Source
@@ -86,7 +88,7 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None) -
     lead = lead_of(record.row, values, source.columns)
     text = orjson.dumps(values)
     nothing = unaskable(lead, policy) is not None
-    rank = FREE if nothing else TO_SEARCH if lead.company or lead.domain else NO_COMPANY
+    rank, need = (FREE, LOOK) if nothing else _standing(lead, policy)
     lead_id = lead.lead_id if not nothing or not lead.lead_id.startswith("h:") else _id_of(text)
     return Row(
         row=record.row,
@@ -95,9 +97,18 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None) -
         company_key=lead.company_key if lead.company_key and not nothing else f"l:{lead_id}",
         spelling=lead.company or lead.domain,
         rank=rank,
+        need=need,
         priority=_priority(values.get(priority or "")),
         input=text.decode(),
     )
+
+
+def _standing(lead: Lead, policy: Policy) -> tuple[int, int]:
+    """Say whether a lead waits for its company's search, or what it needs without one."""
+    if first_search(lead, policy) is not None:
+        return TO_SEARCH, WAITS_FOR_SEARCH
+    step = next_step(lead, {}, policy, 0.0)
+    return NO_COMPANY, step.left if isinstance(step, Ask) else LOOK
 
 
 def _id_of(text: bytes) -> str:

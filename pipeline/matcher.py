@@ -313,6 +313,9 @@ def _preference(contact: Contact, questions: Questions) -> tuple[object, ...]:
         contact.title or "",
         contact.phone or "",
         contact.company or "",
+        contact.department or "",
+        -1.0 if contact.email_confidence is None else contact.email_confidence,
+        -1.0 if contact.phone_confidence is None else contact.phone_confidence,
     )
 
 

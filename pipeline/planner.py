@@ -51,9 +51,13 @@ LACKING: Final = {Endpoint.SEARCH: "no usable company", Endpoint.VERIFY: "no usa
 
 
 class Ask(NamedTuple):
-    """These questions, together."""
+    """These questions, together.
+
+    `left`: requests the lead still needs as far as is known now, these included.
+    """
 
     questions: tuple[Question, ...]
+    left: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: 
         until = 0.0 if answer is None else answer.received_at + TRY_AGAIN
         (open_ if now >= until else waiting).append((question, until))
     if open_:
-        return Ask(tuple(question for question, _ in open_))
+        return Ask(tuple(question for question, _ in open_), _left(lead, facts, answers, policy))
     if waiting:
         return Defer(max(until for _, until in waiting))
     return _verdict(lead, facts, answers, policy)
@@ -135,6 +139,11 @@ def _worth_asking(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], pol
             yield question
             if thrifty:
                 return
+
+
+def _left(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> int:
+    every = _in_order(lead, facts, policy, thrifty=policy.judgement.spend == "thrifty")
+    return sum(not settled(answers.get(question.key)) for question in every)
 
 
 def _in_order(lead: Lead, facts: Facts, policy: Policy, *, thrifty: bool) -> Iterator[Question]:

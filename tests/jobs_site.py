@@ -8,7 +8,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pipeline.model import Status
-from pipeline.store.records import TO_SEARCH, Committed, Finish, Job, Row, Work
+from pipeline.order import WAITS_FOR_SEARCH
+from pipeline.store.records import TO_SEARCH, Committed, Finish, Job, Progress, Row, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pipeline.store import Store
 
 NOW = 1_800_000_000.0
+
+UNSEEN = Progress(WAITS_FOR_SEARCH, searched=False)
+"""Of a lead nobody has asked anything for."""
 
 
 def row(number: int, lead: str = "", **how: object) -> Row:
@@ -31,6 +35,7 @@ def row(number: int, lead: str = "", **how: object) -> Row:
         company_key=company,
         spelling=company.title(),
         rank=int(str(how.get("rank", TO_SEARCH))),
+        need=int(str(how.get("need", WAITS_FOR_SEARCH))),
         priority=float(str(how.get("priority", 0))),
         input=str(how.get("input", f'{{"n":{number}}}')),
     )
@@ -56,13 +61,23 @@ async def take_in(
 
 async def finish(store: Store, job: Job, works: Sequence[Work], status: Status = Status.ENRICHED) -> None:
     """Note that leads have their lines."""
-    finishes = [Finish(work, status, None, NOW + 9, searched=True) for work in works]
+    finishes = [Finish(work, status, None, NOW + 9, Progress(0, searched=True)) for work in works]
     await store.jobs.finish(job.id, finishes, Committed(7, b"x"))
 
 
 def order(store: Store, job: Job, limit: int = 1_000) -> list[str]:
     """The leads that come next, by id."""
-    return [work.lead_id for work in store.jobs.ready(job.id, limit)]
+    return [work.lead_id for work in store.jobs.ready(job.id, limit, NOW)]
+
+
+def waiting(store: Store, job: Job) -> list[Work]:
+    """All leads that are ready, whether or not it is their turn, in the order they were taken in."""
+    rows = store.jobs._reader.execute(
+        "SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting "
+        "FROM lead l JOIN company c ON c.id = l.company WHERE l.job = ? AND l.state = 'ready' ORDER BY l.id",
+        (job.id,),
+    )
+    return [Work(*row) for row in rows]
 
 
 def leads(path: Path) -> list[tuple[str, int, str, str, int]]:
@@ -86,6 +101,10 @@ def recount(path: Path) -> tuple[Counter[str], Counter[str], list[object]]:
             "SELECT key, waiting FROM company c WHERE waiting <> "
             "(SELECT count(*) FROM lead l WHERE l.company = c.id AND l.state = 'ready')"
         ).fetchall()
+        wrong += db.execute(
+            "SELECT lead_id FROM lead l WHERE state = 'ready' AND need < 0 "
+            "AND (SELECT rank FROM company c WHERE c.id = l.company) <> 1"
+        ).fetchall()  # nobody waits for a search that nobody will ask
         return kept, counted, wrong
     finally:
         db.close()

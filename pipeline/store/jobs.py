@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.errors import ConfigError
 from pipeline.model import FINISHED, Status
+from pipeline.order import AGED, AGED_SHARE, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, work_order
 from pipeline.store.records import (
     COPIED,
     COPY,
@@ -20,6 +21,7 @@ from pipeline.store.records import (
     Finish,
     Intake,
     Job,
+    Progress,
     Row,
     Work,
     job_of,
@@ -90,7 +92,12 @@ class Jobs:
 
     async def search_again(self, job: int) -> None:
         """Forget which searches were answered: the questions changed."""
-        await self._run(SQL["search_again"], (job,))
+
+        def again(tx: Transaction) -> None:
+            tx.db.execute(SQL["search_again"], (job,))
+            tx.db.execute(SQL["wait_for_search"], (job,))
+
+        await self._committer.run(again)
 
     def has_late_copies(self, job: int) -> bool:
         """Whether some duplicate has no line yet (its lead may be pending still)."""
@@ -135,9 +142,23 @@ class Jobs:
 
         return await self._committer.run(wake)
 
-    def ready(self, job: int, limit: int) -> list[Work]:
-        """The next leads in the order of work, those in hand included."""
-        return [Work(*row) for row in self._reader.execute(SQL["work"], (job, limit))]
+    def ready(self, job: int, limit: int, now: float = 0.0) -> list[Work]:
+        """The next leads in the order of work, those in hand included; fewer than `limit` only if that is all."""
+
+        def stream(name: str, most: int) -> list[Work]:
+            return [Work(*row) for row in self._reader.execute(SQL[name], (job, most))]
+
+        leads, searches = stream("leads_next", limit), stream("searches_next", limit)
+        aged = [work for work in stream("oldest", limit // AGED_SHARE) if work.taken_in < now - AGED]
+        ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job))}
+        return list(ordered.values())[:limit]
+
+    def chances(self, job: int) -> Chances:
+        """What leads need after their search: this job's experience or, while it is short, the account's."""
+        own = dict(self._reader.execute(SQL["chances"], (job,)).fetchall())
+        if sum(own.values()) >= ENOUGH:
+            return Chances(own)
+        return Chances(dict(self._reader.execute(SQL["account_chances"], (self._account,)).fetchall()))
 
     def next_due(self, job: int) -> float | None:
         """When the earliest deferred lead may be asked again."""
@@ -168,14 +189,15 @@ class Jobs:
 
         await self._committer.run(note)
 
-    async def defer(self, job: int, work: Work, until: float, progress: int) -> None:
+    async def defer(self, job: int, work: Work, until: float, progress: Progress) -> None:
         """Leave a lead until a later time."""
 
         def defer(tx: Transaction) -> None:
             db = tx.db
-            db.execute(SQL["defer"], (until, progress, work.id))
+            db.execute(SQL["defer"], (until, progress.need, work.id))
             db.execute(SQL["waiting"], (-1, work.company))
             count(db, job, {READY: -1, DEFERRED: 1})
+            _note(db, job, [(work, progress)])
 
         await self._committer.run(defer)
 
@@ -189,14 +211,13 @@ class Jobs:
 
         await self._committer.run(reopen)
 
-    async def put_back(self, work: Work, progress: int, *, searched: bool) -> None:
-        """Leave a lead for the next run, noting how far it got, so that it comes early then."""
+    async def put_back(self, job: int, work: Work, progress: Progress) -> None:
+        """Leave a lead for later, noting how far it got, so that it comes when it is due."""
 
         def put(tx: Transaction) -> None:
             db = tx.db
-            db.execute(SQL["put_back"], (progress, work.id))
-            if searched:
-                db.execute(SQL["company_searched"], (work.company,))
+            db.execute(SQL["put_back"], (progress.need, work.id))
+            _note(db, job, [(work, progress)])
 
         await self._committer.run(put)
 
@@ -247,10 +268,18 @@ def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], commit
     states.update({READY: -len(finishes), COPY: -copies, COPIED: copies})
     companies = Counter(done.work.company for done in finishes)
     db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
-    searched = {(done.work.company,) for done in finishes if done.searched}
-    db.executemany(SQL["company_searched"], list(searched))
+    _note(db, job, [(done.work, done.progress) for done in finishes])
     count(db, job, dict(states))
     db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
+
+
+def _note(db: sqlite3.Connection, job: int, gone: Sequence[tuple[Work, Progress]]) -> None:
+    """Keep what was learned on the way: searches that were answered, and what leads needed after them."""
+    searched = list({(work.company,) for work, how in gone if how.searched and work.need == WAITS_FOR_SEARCH})
+    db.executemany(SQL["company_searched"], searched)
+    db.executemany(SQL["look"], searched)
+    needs = Counter(min(how.first_need, MOST_NEEDED) for _, how in gone if how.first_need is not None)
+    db.executemany(SQL["count_chance"], [(job, need, n) for need, n in needs.items()])
 
 
 def _reopen(db: sqlite3.Connection, job: int, work: Work) -> None:

@@ -68,15 +68,31 @@ SELECT credits, credits_at, shut_until FROM account WHERE id = ?;
 
 -- :wake
 -- Deferred leads whose time has come are ready again.
-UPDATE lead SET state = 'ready' WHERE job = ? AND state = 'deferred' AND not_before <= ? RETURNING company;
+UPDATE lead SET state = 'ready',
+need = CASE WHEN need < 0 AND (SELECT rank FROM company WHERE id = company) <> 1 THEN 0 ELSE need END
+WHERE job = ? AND state = 'deferred' AND not_before <= ? RETURNING company;
 
--- :work
--- The next leads, in the order of work: priority, closest to done, most waiting at the company.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank
-FROM company c CROSS JOIN lead l
-WHERE c.job = ? AND c.waiting > 0 AND l.company = c.id AND l.state = 'ready'
-ORDER BY c.priority DESC, c.rank DESC, c.waiting DESC, c.id, l.priority DESC, l.progress DESC, l.id
-LIMIT ?;
+-- :leads_next
+-- Leads that wait for no search, best first: the user's priority, then the fewest requests.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting
+FROM lead l CROSS JOIN company c
+WHERE l.job = ? AND l.state = 'ready' AND l.need >= 0 AND c.id = l.company
+ORDER BY l.priority DESC, l.need, l.id LIMIT ?;
+
+-- :searches_next
+-- Companies to search, most waiting leads first, each with the lead that carries its search.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, c.priority, c.waiting
+FROM company c CROSS JOIN lead l ON l.id =
+    (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
+WHERE c.job = ? AND c.rank = 1 AND c.waiting > 0
+ORDER BY c.priority DESC, c.waiting DESC, c.id LIMIT ?;
+
+-- :oldest
+-- The companies that were taken in first and still have waiting leads, each with one.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting
+FROM company c CROSS JOIN lead l ON l.id =
+    (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
+WHERE c.job = ? AND c.waiting > 0 ORDER BY c.id LIMIT ?;
 
 -- :copies
 -- Duplicates of a lead that have no line yet.
@@ -84,25 +100,25 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copy' ORDER BY r
 
 -- :late_copies
 -- Duplicates that were taken in after their lead was finished.
-SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.progress, c.rank, o.state, o.reason, o.finished_at
+SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.need, o.priority, c.waiting, o.state, o.reason, o.finished_at
 FROM lead d JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
 WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT IN ('ready', 'deferred');
 
 -- :finished
 -- Finished leads after a given one, to write the output again.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.state, l.reason, l.finished_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.state, l.reason, l.finished_at
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready', 'deferred')
 ORDER BY l.id LIMIT ?;
 
 -- :finish
-UPDATE lead SET state = ?, reason = ?, finished_at = ? WHERE id = ?;
+UPDATE lead SET state = ?, reason = ?, finished_at = ?, need = 0 WHERE id = ?;
 
 -- :defer
-UPDATE lead SET state = 'deferred', not_before = ?, progress = ? WHERE id = ?;
+UPDATE lead SET state = 'deferred', not_before = ?, need = ? WHERE id = ?;
 
 -- :put_back
-UPDATE lead SET progress = ? WHERE id = ?;
+UPDATE lead SET need = ? WHERE id = ?;
 
 -- :copied
 UPDATE lead SET state = 'copied' WHERE original = ? AND state = 'copy';
@@ -112,6 +128,19 @@ UPDATE company SET waiting = waiting + ? WHERE id = ?;
 
 -- :company_searched
 UPDATE company SET rank = 2 WHERE id = ? AND rank < 2;
+
+-- :look
+-- A company's search was answered: all who waited for it may be free.
+UPDATE lead SET need = 0 WHERE company = ? AND need < 0 AND state = 'ready';
+
+-- :count_chance
+INSERT INTO chance (job, need, n) VALUES (?, ?, ?) ON CONFLICT (job, need) DO UPDATE SET n = n + excluded.n;
+
+-- :chances
+SELECT need, n FROM chance WHERE job = ?;
+
+-- :account_chances
+SELECT need, sum(n) FROM chance WHERE job IN (SELECT id FROM job WHERE account = ?) GROUP BY need;
 
 -- :count_state
 INSERT INTO tally (job, state, n) VALUES (?, ?, ?) ON CONFLICT (job, state) DO UPDATE SET n = n + excluded.n;
@@ -133,28 +162,35 @@ SELECT min(not_before) FROM lead WHERE job = ? AND state = 'deferred';
 INSERT INTO job (account, name, output, priority, created_at, questions, judgement) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- :known_lead
-SELECT id, subject, seen, state, company FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;
+SELECT id, subject, seen, state, company, priority FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;
 
 -- :insert_lead
-INSERT INTO lead (job, row, lead_id, occurrence, original, subject, company, priority, state, taken_in, seen, input)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO lead (job, row, lead_id, occurrence, original, subject, company, priority, state, need, taken_in, seen, input)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :seen_again
 -- A known row is in the list again; its other columns matter only while it has no line.
 UPDATE lead SET seen = ?, input = CASE WHEN state IN ('ready', 'deferred', 'copy') THEN ? ELSE input END WHERE id = ?;
 
 -- :change_lead
-UPDATE lead SET subject = ?, company = ?, taken_in = ?, seen = ?, input = ?, state = 'ready', not_before = 0,
-progress = 0, reason = NULL, finished_at = NULL WHERE id = ?;
+UPDATE lead SET subject = ?, company = ?, need = ?, taken_in = ?, seen = ?, input = ?, state = 'ready', not_before = 0,
+reason = NULL, finished_at = NULL WHERE id = ?;
 
 -- :uncopy
 -- Duplicates wait for their lead again.
 UPDATE lead SET state = 'copy' WHERE original = ? AND state = 'copied';
 
 -- :company
--- A company is known by its key; the first spelling stays, the highest priority counts.
+-- A company is known by its key; the first spelling stays, the highest priority of those who wait counts. Where
+-- nobody waits any more, a new lead brings it back to be searched: what is known may be too old for it.
 INSERT INTO company (job, key, spelling, rank, priority) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (job, key) DO UPDATE SET priority = max(priority, excluded.priority) RETURNING id;
+ON CONFLICT (job, key) DO UPDATE SET
+    priority = CASE WHEN waiting > 0 THEN max(priority, excluded.priority) ELSE excluded.priority END,
+    rank = CASE WHEN waiting > 0 OR rank <> 2 THEN rank ELSE 1 END
+RETURNING id, rank;
+
+-- :reprioritise
+UPDATE lead SET priority = ? WHERE id = ?;
 
 -- :prune
 -- Unfinished leads that the list no longer has.
@@ -180,6 +216,10 @@ SELECT count(*) FROM company WHERE job = ? AND rank = 2 AND waiting > 0;
 
 -- :search_again
 UPDATE company SET rank = 1 WHERE job = ? AND rank = 2;
+
+-- :wait_for_search
+UPDATE lead SET need = -1 WHERE job = ? AND state IN ('ready', 'deferred')
+AND (SELECT rank FROM company WHERE id = lead.company) = 1;
 
 -- :state_of
 SELECT state FROM lead WHERE id = ?;

@@ -12,8 +12,8 @@ from pipeline.model import Status
 
 READY, DEFERRED, COPY, COPIED = "ready", "deferred", "copy", "copied"
 
-FREE, SEARCHED, TO_SEARCH, NO_COMPANY = 3, 2, 1, 0
-"""Ranks of a company's rows in the order of work."""
+FREE, TO_SEARCH, NO_COMPANY = 3, 1, 0
+"""Ranks of a company: its rows cost nothing, its search is to be asked, there is none. (2: it was answered.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Row(NamedTuple):
     company_key: str
     spelling: str | None
     rank: int
+    need: int
     priority: float
     input: str
 
@@ -66,16 +67,24 @@ class Work(NamedTuple):
     taken_in: float
     company: int
     spelling: str | None
-    progress: int
-    rank: int
+    need: int
+    priority: float
+    waiting: int
     state: str = READY
     reason: str | None = None
     finished_at: float = 0.0
 
-    @property
-    def searched(self) -> bool:
-        """Whether the company's search is known to be answered."""
-        return self.rank >= SEARCHED
+
+class Progress(NamedTuple):
+    """How far a lead got in this run, for the order of work.
+
+    `need`: requests it still needs. `searched`: its company's search is settled. `first_need`: what it needed when
+    that was first seen, if it was seen now.
+    """
+
+    need: int
+    searched: bool
+    first_need: int | None = None
 
 
 class Finish(NamedTuple):
@@ -85,7 +94,7 @@ class Finish(NamedTuple):
     status: Status
     reason: str | None
     at: float
-    searched: bool
+    progress: Progress = Progress(0, searched=False)
     has_copies: bool = True
 
 
@@ -115,7 +124,7 @@ class Intake:
     job: int
     number: int
     now: float
-    companies: dict[str, int] = field(default_factory=dict)
+    companies: dict[str, tuple[int, int]] = field(default_factory=dict)
     occurrences: Counter[str] = field(default_factory=Counter)
     added: int = 0
     changed: int = 0

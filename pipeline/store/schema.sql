@@ -78,7 +78,8 @@ CREATE TABLE company (
     waiting      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX company_key ON company (job, key);
-CREATE INDEX company_work ON company (job, priority DESC, rank DESC, waiting DESC, id) WHERE waiting > 0;
+CREATE INDEX company_search ON company (job, priority DESC, waiting DESC, id) WHERE rank = 1 AND waiting > 0;
+CREATE INDEX company_age ON company (job, id) WHERE waiting > 0;
 
 -- state: ready, deferred (until not_before), a finished status, or for duplicates copy (no line yet), copied.
 CREATE TABLE lead (
@@ -91,7 +92,8 @@ CREATE TABLE lead (
     subject      BLOB    NOT NULL,          -- hash of what matters: company, person, address
     company      INTEGER NOT NULL,
     priority     REAL    NOT NULL DEFAULT 0,
-    progress     INTEGER NOT NULL DEFAULT 0,    -- questions answered when last put back
+    need         INTEGER NOT NULL DEFAULT 0,    -- requests it needed when last looked at; 0: to be looked at, -1: its
+                                            -- company is to be searched first (and then has rank 1)
     state        TEXT    NOT NULL,
     not_before   REAL    NOT NULL DEFAULT 0,
     reason       TEXT,
@@ -101,9 +103,18 @@ CREATE TABLE lead (
     input        TEXT    NOT NULL           -- every column as it came, JSON
 ) STRICT;
 CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
-CREATE INDEX lead_work ON lead (company, priority DESC, progress DESC, id) WHERE state = 'ready';
+CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
+CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
 CREATE INDEX lead_deferred ON lead (job, not_before) WHERE state = 'deferred';
 CREATE INDEX lead_copy ON lead (original, state) WHERE original IS NOT NULL;
+
+-- How many leads needed so many requests after their company's search, when first looked at: the order's chances.
+CREATE TABLE chance (
+    job          INTEGER NOT NULL REFERENCES job,
+    need         INTEGER NOT NULL,
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (job, need)
+) STRICT;
 
 -- What each night did.
 CREATE TABLE run (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
-from pipeline.store.records import COPIED, COPY, DEFERRED, READY
+from pipeline.order import LOOK, WAITS_FOR_SEARCH
+from pipeline.store.records import COPIED, COPY, DEFERRED, READY, TO_SEARCH
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class TakeIn:
         self._intake = intake
         self._states: Counter[str] = Counter()
         self._waiting: Counter[int] = Counter()
-        self._companies: dict[str, int] = {}
+        self._companies: dict[str, tuple[int, int]] = {}
         self._occurrences: Counter[str] = Counter()
         self._added = self._changes = 0
 
@@ -54,7 +55,7 @@ class TakeIn:
         if known is None:
             self._insert(row, lead_id, READY, None, 0)
             return
-        lead, subject, seen, state, company = known
+        lead, subject, seen, state, company, priority = known
         other = f"{lead_id}~{row.subject.hex()[:8]}"
         if seen == self._intake.number and subject == row.subject:
             self._duplicate(row, lead_id, lead)
@@ -63,17 +64,19 @@ class TakeIn:
             self._take(row, other)
         elif subject == row.subject:
             self._db.execute(SQL["seen_again"], (self._intake.number, row.input, lead))
+            if priority != row.priority:
+                self._db.execute(SQL["reprioritise"], (row.priority, lead))
         else:
             self._changed(row, lead, state, company)
 
-    def _known(self, lead_id: str, occurrence: int = 0) -> tuple[int, bytes, int, str, int] | None:
-        known: tuple[int, bytes, int, str, int] | None = self._db.execute(
+    def _known(self, lead_id: str, occurrence: int = 0) -> tuple[int, bytes, int, str, int, float] | None:
+        known: tuple[int, bytes, int, str, int, float] | None = self._db.execute(
             SQL["known_lead"], (self._intake.job, lead_id, occurrence)
         ).fetchone()
         return known
 
     def _insert(self, row: Row, lead_id: str, state: str, original: int | None, occurrence: int) -> None:
-        company = self._company(row)
+        company, need = self._company(row)
         intake = self._intake
         values = (
             intake.job,
@@ -85,6 +88,7 @@ class TakeIn:
             company,
             row.priority,
             state,
+            need,
         )
         self._db.execute(SQL["insert_lead"], (*values, intake.now, intake.number, row.input))
         self._states[state] += 1
@@ -103,8 +107,8 @@ class TakeIn:
 
     def _changed(self, row: Row, lead: int, state: str, company: int) -> None:
         """What matters changed under an id: the lead is asked again, and its old line goes."""
-        new_company = self._company(row)
-        values = (row.subject, new_company, self._intake.now, self._intake.number, row.input, lead)
+        new_company, need = self._company(row)
+        values = (row.subject, new_company, need, self._intake.now, self._intake.number, row.input, lead)
         self._db.execute(SQL["change_lead"], values)
         if state == READY:
             self._waiting[company] -= 1
@@ -117,10 +121,12 @@ class TakeIn:
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))
 
-    def _company(self, row: Row) -> int:
+    def _company(self, row: Row) -> tuple[int, int]:
+        """Find or make the row's company: its id, and what the row needs there."""
         known = self._companies.get(row.company_key) or self._intake.companies.get(row.company_key)
         if known is None or row.priority:
             values = (self._intake.job, row.company_key, row.spelling, row.rank, row.priority)
-            known = int(self._db.execute(SQL["company"], values).fetchone()[0])
+            known = self._db.execute(SQL["company"], values).fetchone()
             self._companies[row.company_key] = known
-        return known
+        company, rank = known
+        return company, LOOK if row.need == WAITS_FOR_SEARCH and rank != TO_SEARCH else row.need

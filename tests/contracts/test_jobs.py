@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from jobs_site import NOW, begin, finish, leads, order, recount, row, take_in
+from jobs_site import NOW, UNSEEN, begin, finish, leads, order, recount, row, take_in, waiting
 
 from pipeline.errors import ConfigError
 from pipeline.model import Status
+from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.store import Store
-from pipeline.store.records import Committed
+from pipeline.store.records import Committed, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ async def test_an_equal_row_later_in_the_list_is_a_duplicate(store: Store, path:
         ("x", 3, "copy", "second", 1),
         ("x", 4, "copy", "third", 1),
     ]
-    (work,) = (work for work in store.jobs.ready(job.id, 9) if work.lead_id == "x")
+    (work,) = (work for work in waiting(store, job) if work.lead_id == "x")
     assert store.jobs.copies(work) == [(3, "second"), (4, "third")]
 
 
@@ -75,7 +76,7 @@ async def test_two_people_of_one_id_in_another_order_are_the_same_two(store: Sto
     job = await begin(store)
     ann, bob = row(1, "7", who="Ann"), row(2, "7", who="Bob")
     await take_in(store, job, [ann, bob])
-    await finish(store, job, store.jobs.ready(job.id, 9))
+    await finish(store, job, waiting(store, job))
     assert await take_in(store, job, [bob, ann]) == (0, 0, 0)
     assert store.jobs.counts(job.id).by_status[Status.ENRICHED] == 2
 
@@ -95,7 +96,7 @@ async def test_other_columns_are_refreshed_only_for_unfinished_rows(store: Store
     """A new export with other notes asks nothing; a finished row's line stays what it is."""
     job = await begin(store)
     await take_in(store, job, [row(1, "done"), row(2, "open"), row(3, "open")])
-    await finish(store, job, [work for work in store.jobs.ready(job.id, 9) if work.lead_id == "done"])
+    await finish(store, job, [work for work in waiting(store, job) if work.lead_id == "done"])
     again = [row(1, "done", input="new"), row(2, "open", input="new"), row(3, "open", input="new")]
     assert await take_in(store, job, again) == (0, 0, 0)
     assert [(lead[0], lead[3]) for lead in leads(path)] == [
@@ -110,15 +111,15 @@ async def test_who_changed_under_an_id_is_asked_again(store: Store, path: Path, 
     """Another company or person under a known id is pending again; only a line that stood makes OUT stale."""
     job = await begin(store)
     await take_in(store, job, [row(1, "x", company="old"), row(2, "x", company="old"), row(3, "other")])
-    (work,) = (work for work in store.jobs.ready(job.id, 9) if work.lead_id == "x")
+    (work,) = (work for work in waiting(store, job) if work.lead_id == "x")
     if state == "deferred":
-        await store.jobs.defer(job.id, work, NOW + 50, 1)
+        await store.jobs.defer(job.id, work, NOW + 50, UNSEEN)
     if state == "finished":
         await finish(store, job, [work])
     changed = [row(1, "x", company="new"), row(2, "x", company="new"), row(3, "other")]
     assert await take_in(store, job, changed) == (0, 1, 0)
-    (work,) = (work for work in store.jobs.ready(job.id, 9) if work.lead_id == "x")
-    assert (work.spelling, work.progress, store.jobs.copies(work)) == ("New", 0, [(2, '{"n":2}')])
+    (work,) = (work for work in waiting(store, job) if work.lead_id == "x")
+    assert (work.spelling, work.need, store.jobs.copies(work)) == ("New", WAITS_FOR_SEARCH, [(2, '{"n":2}')])
     found = store.jobs.find(job.name)
     assert found is not None
     assert found.stale is (state == "finished")
@@ -131,9 +132,9 @@ async def test_rows_that_went_stay_unless_pruned(store: Store) -> None:
     """Only `--prune` drops rows the list no longer has, and only those still pending, with their duplicates."""
     job = await begin(store)
     await take_in(store, job, [row(1, "done"), row(2, "a"), row(3, "b"), row(4, "b"), row(5, "late")])
-    works = {work.lead_id: work for work in store.jobs.ready(job.id, 9)}
+    works = {work.lead_id: work for work in waiting(store, job)}
     await finish(store, job, [works["done"]])
-    await store.jobs.defer(job.id, works["late"], NOW + 9, 0)
+    await store.jobs.defer(job.id, works["late"], NOW + 9, UNSEEN)
     assert await take_in(store, job, [row(1, "a")]) == (0, 0, 0)
     assert store.jobs.counts(job.id).leads == 4
     assert await take_in(store, job, [row(1, "a")], prune=True) == (0, 0, 2)
@@ -146,7 +147,7 @@ async def test_the_first_spelling_of_a_company_stays(store: Store) -> None:
     job = await begin(store)
     await take_in(store, job, [row(1, company="acme")])
     await take_in(store, job, [row(1, company="acme"), row(2, company="acme"), row(3, company="globex")])
-    assert [work.spelling for work in store.jobs.ready(job.id, 9)] == ["Acme", "Acme", "Globex"]
+    assert [work.spelling for work in waiting(store, job)] == ["Acme", "Acme", "Globex"]
 
 
 # --- getting done -------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ async def test_a_deferred_lead_comes_back_when_it_is_due(store: Store) -> None:
     job = await begin(store)
     await take_in(store, job, [row(1, "x"), row(2, "y")])
     (work,) = store.jobs.ready(job.id, 1)
-    await store.jobs.defer(job.id, work, NOW + 50, 2)
+    await store.jobs.defer(job.id, work, NOW + 50, UNSEEN)
     assert (order(store, job), store.jobs.next_due(job.id)) == (["y"], NOW + 50)
     assert (await store.jobs.wake(job.id, NOW + 49), store.jobs.counts(job.id).deferred) == (0, 1)
     assert await store.jobs.wake(job.id, NOW + 50) == 1
@@ -186,7 +187,7 @@ async def test_a_duplicate_of_a_finished_lead_is_found(store: Store) -> None:
     """A duplicate that came after its lead was finished gets its line from what was paid for."""
     job = await begin(store)
     await take_in(store, job, [row(1, "x"), row(2, "y"), row(3, "y")])
-    await finish(store, job, [work for work in store.jobs.ready(job.id, 9) if work.lead_id == "x"])
+    await finish(store, job, [work for work in waiting(store, job) if work.lead_id == "x"])
     await take_in(store, job, [row(1, "x"), row(2, "y"), row(3, "y"), row(4, "x"), row(5, "x")])
     (late,) = store.jobs.late_copies(job.id)
     assert (late.lead_id, store.jobs.copies(late)) == ("x", [(4, '{"n":4}'), (5, '{"n":5}')])
@@ -210,10 +211,12 @@ async def test_changed_questions_ask_answered_companies_again(store: Store) -> N
     job = await begin(store)
     await take_in(store, job, [row(1, company="acme"), row(2, company="acme"), row(3, company="globex")])
     (work, *_) = store.jobs.ready(job.id, 9)
-    await store.jobs.put_back(work, 1, searched=True)
+    await store.jobs.put_back(job.id, work, Progress(1, searched=True))
     assert store.jobs.answered_companies(job.id) == 1
+    assert [work.need for work in waiting(store, job)] == [1, LOOK, WAITS_FOR_SEARCH]
     await store.jobs.search_again(job.id)
     assert store.jobs.answered_companies(job.id) == 0
+    assert {work.need for work in waiting(store, job)} == {WAITS_FOR_SEARCH}
 
 
 async def test_a_job_of_another_account_is_refused(store: Store, path: Path) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobs_site import NOW, begin, finish, order, recount, row, take_in
+from jobs_site import NOW, begin, finish, order, recount, row, take_in, waiting
 
 from pipeline.model import Status
+from pipeline.order import AGED, AGED_SHARE, LOOK, WAITS_FOR_SEARCH, Chances
 from pipeline.store import Store
-from pipeline.store.records import FREE, NO_COMPANY, Committed
+from pipeline.store.records import FREE, NO_COMPANY, Committed, Progress
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -43,43 +44,64 @@ async def test_priority_goes_before_everything(store: Store) -> None:
     job = await begin(store)
     many = [row(n, company="big") for n in range(1, 6)]
     await take_in(store, job, [*many, row(6, "low", priority=1), row(7, "high", priority=5)])
-    assert order(store, job)[:2] == ["high", "low"]
+    assert order(store, job) == ["high", "low", "lead1"]
 
 
-async def test_rows_that_cost_nothing_come_first_and_rows_without_a_company_last(store: Store) -> None:
-    """Among equals: free lines, then companies to search, then people who share nothing."""
+async def test_a_new_priority_in_the_list_counts_at_once(store: Store) -> None:
+    """The user ranks a lead higher in the CRM: nothing is asked again, it only comes earlier."""
     job = await begin(store)
-    await take_in(store, job, [row(1, "lone", rank=NO_COMPANY), row(2, "to search"), row(3, "free", rank=FREE)])
-    assert order(store, job) == ["free", "to search", "lone"]
+    await take_in(store, job, [row(1, "a", need=1, rank=NO_COMPANY), row(2, "b", need=1, rank=NO_COMPANY)])
+    rows = [row(1, "a", need=1, rank=NO_COMPANY), row(2, "b", need=1, rank=NO_COMPANY, priority=9)]
+    assert await take_in(store, job, rows) == (0, 0, 0)
+    assert order(store, job) == ["b", "a"]
 
 
-async def test_searched_companies_come_before_unsearched_ones(store: Store) -> None:
-    """A lead whose company's search is paid for is closest to done, even if more wait elsewhere."""
+async def test_rows_that_cost_nothing_come_first(store: Store) -> None:
+    """Then what needs one request, then a search that finishes less than a lead, then what needs two."""
+    job = await begin(store)
+    rows = [row(1, "two", rank=NO_COMPANY, need=2), row(2, "one", rank=NO_COMPANY, need=1), row(3, "to search")]
+    await take_in(store, job, [*rows, row(4, "free", rank=FREE, need=LOOK)])
+    assert order(store, job) == ["free", "one", "two", "to search"]
+
+
+async def test_an_answered_search_lets_all_who_waited_for_it_be_looked_at(store: Store) -> None:
+    """They may be free now, so they come first; what they need is seen at that look."""
     job = await begin(store)
     await take_in(store, job, [row(1, "a", company="small"), row(2, "b", company="small")])
-    await take_in(store, job, [row(n, company="big") for n in range(3, 9)])
-    assert [work.company for work in store.jobs.ready(job.id, 9)][-1] == 1
-    first = next(work for work in store.jobs.ready(job.id, 9) if work.lead_id == "a")
-    await finish(store, job, [first])
-    assert order(store, job)[0] == "b"
+    await take_in(store, job, [row(n, company="big") for n in range(3, 15)])
+    assert order(store, job) == ["lead3", "a"]
+    carrier = store.jobs.ready(job.id, 9)[1]
+    await store.jobs.put_back(job.id, carrier, Progress(2, searched=True, first_need=2))
+    assert order(store, job) == ["b", "lead3", "a"]
+    assert store.jobs.chances(job.id).shares == Chances({2: 1}).shares
 
 
-async def test_the_company_with_most_waiting_leads_comes_next(store: Store) -> None:
-    """One search there helps the most rows."""
+async def test_the_company_with_most_waiting_leads_is_searched_next(store: Store) -> None:
+    """One search there helps the most rows; one row carries it."""
     job = await begin(store)
     rows = [row(1, company="one")] + [row(n, company="three") for n in (2, 3, 4)] + [row(5, company="two")]
     await take_in(store, job, [*rows, row(6, company="two")])
-    assert [work.spelling for work in store.jobs.ready(job.id, 9)] == ["Three"] * 3 + ["Two"] * 2 + ["One"]
+    assert [work.spelling for work in store.jobs.ready(job.id, 9)] == ["Three", "Two", "One"]
 
 
-async def test_within_a_company_the_lead_that_got_furthest_comes_first(store: Store) -> None:
-    """A user of 25 requests a day sees finished lines after the first night."""
+async def test_a_company_nobody_waits_at_any_more_is_searched_anew_for_a_new_lead(store: Store) -> None:
+    """What its search told may be too old for the lead; it takes its place among the searches."""
     job = await begin(store)
-    await take_in(store, job, [row(n, f"l{n}", company="acme") for n in (1, 2, 3)])
-    works = store.jobs.ready(job.id, 9)
-    await store.jobs.put_back(works[2], 2, searched=True)
-    await store.jobs.put_back(works[1], 1, searched=True)
-    assert order(store, job) == ["l3", "l2", "l1"]
+    await take_in(store, job, [row(1, "a", company="acme")])
+    await finish(store, job, store.jobs.ready(job.id, 1))
+    await take_in(store, job, [row(1, "a", company="acme"), row(2, "b", company="acme")])
+    (work,) = store.jobs.ready(job.id, 9)
+    assert (work.lead_id, work.need) == ("b", WAITS_FOR_SEARCH)
+
+
+async def test_a_lead_that_waits_for_weeks_gets_its_turn(store: Store) -> None:
+    """However much better leads come in every day."""
+    job = await begin(store)
+    await take_in(store, job, [row(1, "old", company="small")])
+    rows = [row(1, "old", company="small")]
+    await take_in(store, job, [*rows, *(row(n, rank=NO_COMPANY, need=1) for n in range(2, 100))])
+    assert [work.lead_id for work in store.jobs.ready(job.id, 32, NOW + AGED)].index("lead33") == 31
+    assert [work.lead_id for work in store.jobs.ready(job.id, 32, NOW + AGED + 1)].index("old") == AGED_SHARE - 1
 
 
 async def test_only_as_many_as_wanted_are_read(store: Store) -> None:
@@ -103,7 +125,10 @@ def plan_of(path: Path, statement: str, values: tuple[object, ...]) -> str:
 @pytest.mark.parametrize(
     ("statement", "values", "indexes"),
     [
-        ("work", (1, 200), ("company_work", "lead_work")),
+        ("leads_next", (1, 200), ("lead_work",)),
+        ("searches_next", (1, 200), ("company_search", "lead_company")),
+        ("oldest", (1, 12), ("company_age", "lead_company")),
+        ("look", (1,), ("lead_company",)),
         ("wake", (1, NOW), ("lead_deferred",)),
         ("earliest_deferred", (1,), ("lead_deferred",)),
         ("copies", (1,), ("lead_copy",)),
@@ -130,7 +155,8 @@ def test_what_runs_for_every_lead_reads_an_index(
 
 def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:
     """The indexes hold the order of work; sorting would cost the list every two hundred leads."""
-    assert "TEMP B-TREE" not in plan_of(path, "work", (1, 200))
+    assert "TEMP B-TREE" not in plan_of(path, "leads_next", (1, 200))
+    assert "TEMP B-TREE" not in plan_of(path, "searches_next", (1, 200))
 
 
 @pytest.mark.parametrize("companies", [1, 20_000])
@@ -138,6 +164,8 @@ async def test_the_next_leads_do_not_wait_for_the_list(store: Store, path: Path,
     """Reading 200 of 20,000 leads touches a few hundred entries, in one company or in 20,000."""
     job = await begin(store)
     await take_in(store, job, [row(n, company=f"c{n % companies}") for n in range(1, 20_001)], batch=20_000)
+    (carrier, *_) = store.jobs.ready(job.id, 1)
+    await store.jobs.put_back(job.id, carrier, Progress(1, searched=True, first_need=1))
     db = sqlite3.connect(path)
     steps = 0
 
@@ -147,8 +175,10 @@ async def test_the_next_leads_do_not_wait_for_the_list(store: Store, path: Path,
         return 0
 
     db.set_progress_handler(step, 100)
-    assert len(db.execute(SQL["work"], (job.id, 200)).fetchall()) == 200
+    streams = ("leads_next", (job.id, 200)), ("searches_next", (job.id, 200)), ("oldest", (job.id, 12))
+    rows = [len(db.execute(SQL[stream], values).fetchall()) for stream, values in streams]
     db.close()
+    assert rows[:2] == ([200, 0] if companies == 1 else [1, 200])
     assert steps * 100 < 20_000
 
 
@@ -196,7 +226,7 @@ async def _live_through(path: Path, steps: list[tuple[str, Any, Any]]) -> None:
 
 
 async def _step(store: Store, job: Job, what: str, one: Any, two: Any) -> None:
-    works = store.jobs.ready(job.id, 99)
+    works = waiting(store, job)
     match what:
         case "list":
             rows: list[Row] = [
@@ -207,11 +237,12 @@ async def _step(store: Store, job: Job, what: str, one: Any, two: Any) -> None:
         case "finish":
             await finish(store, job, works[:one], two)
         case "defer" if works:
-            await store.jobs.defer(job.id, works[one % len(works)], NOW + two, two)
+            await store.jobs.defer(job.id, works[one % len(works)], NOW + two, Progress(one, searched=two > 4))
         case "wake":
             await store.jobs.wake(job.id, NOW + one)
         case "back" if works:
-            await store.jobs.put_back(works[one % len(works)], one, searched=two)
+            work = works[one % len(works)]
+            await store.jobs.put_back(job.id, work, Progress(one if two else work.need, searched=two, first_need=one))
         case "late":
             await store.jobs.copied(job.id, store.jobs.late_copies(job.id), Committed(1, b"x"))
 
@@ -221,7 +252,9 @@ def _no_line_without_its_lead(store: Store, job: Job) -> None:
     finished = [work.id for work in store.jobs.finished(job.id)]
     counts = store.jobs.counts(job.id)
     assert len(set(finished)) == len(finished) == counts.leads - counts.pending
-    assert len(order(store, job)) == counts.pending - counts.deferred
+    assert len(waiting(store, job)) == counts.pending - counts.deferred
+    handed = {work.company for work in store.jobs.ready(job.id, 99)}
+    assert handed == {work.company for work in waiting(store, job)}
 
 
 async def test_a_list_taken_in_beside_a_failing_commit_is_whole(store: Store, path: Path) -> None:
@@ -237,6 +270,6 @@ async def test_a_list_taken_in_beside_a_failing_commit_is_whole(store: Store, pa
     told = await asyncio.gather(store.jobs.take_in(intake, rows), store._committer.run(fail), return_exceptions=True)
     assert [type(one) for one in told] == [type(None), ValueError]
     await store.jobs.take_in(intake, [row(5, "y", company="globex"), row(6, "z", company="globex")])
-    assert sorted(order(store, job)) == ["x", "y", "z"]
+    assert sorted(work.lead_id for work in waiting(store, job)) == ["x", "y", "z"]
     assert (intake.added, store.jobs.counts(job.id).duplicates) == (3, 3)
     assert recount(path)[0] == recount(path)[1]

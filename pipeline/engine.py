@@ -134,9 +134,7 @@ class Engine:
     def _next(self, run: JobRun) -> list[tuple[Work, Lead]]:
         """Read the next leads that nobody has in hand, and look up at once what they will ask first."""
         most = 2 * self._workers
-        gone = run.in_hand | run.passed
-        works = self._jobs.ready(run.job.id, len(gone) + most, self._budget.clock())
-        fresh = [work for work in works if work.id not in gone][:most]
+        fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), run.in_hand | run.passed)
         run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
         leads = [run.lead(work) for work in fresh]
         self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))

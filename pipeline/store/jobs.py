@@ -31,7 +31,7 @@ from pipeline.store.takein import TakeIn, count
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pipeline.store.commit import Committer, Transaction
 
@@ -142,11 +142,12 @@ class Jobs:
 
         return await self._committer.run(wake)
 
-    def ready(self, job: int, limit: int, now: float = 0.0) -> list[Work]:
-        """The next leads in the order of work, those in hand included; fewer than `limit` only if that is all."""
+    def ready(self, job: int, limit: int, now: float = 0.0, besides: Iterable[int] = ()) -> list[Work]:
+        """The next leads in the order of work, `besides` those in hand; fewer than `limit` only if that is all."""
+        in_hand = orjson.dumps(list(besides)).decode()
 
         def stream(name: str, most: int) -> list[Work]:
-            return [Work(*row) for row in self._reader.execute(SQL[name], (job, most))]
+            return [Work(*row) for row in self._reader.execute(SQL[name], (job, in_hand, most))]
 
         leads, searches = stream("leads_next", limit), stream("searches_next", limit)
         aged = [work for work in stream("oldest", limit // AGED_SHARE) if work.taken_in < now - AGED]

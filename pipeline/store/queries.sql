@@ -73,10 +73,11 @@ need = CASE WHEN need < 0 AND (SELECT rank FROM company WHERE id = company) <> 1
 WHERE job = ? AND state = 'deferred' AND not_before <= ? RETURNING company;
 
 -- :leads_next
--- Leads that wait for no search, best first: the user's priority, then the fewest requests.
+-- Leads that wait for no search, best first: the user's priority, then the fewest requests; but for those in hand.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting
 FROM lead l CROSS JOIN company c
 WHERE l.job = ? AND l.state = 'ready' AND l.need >= 0 AND c.id = l.company
+AND l.id NOT IN (SELECT value FROM json_each(?))
 ORDER BY l.priority DESC, l.need, l.id LIMIT ?;
 
 -- :searches_next
@@ -84,7 +85,7 @@ ORDER BY l.priority DESC, l.need, l.id LIMIT ?;
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, c.priority, c.waiting
 FROM company c CROSS JOIN lead l ON l.id =
     (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
-WHERE c.job = ? AND c.rank = 1 AND c.waiting > 0
+WHERE c.job = ? AND c.rank = 1 AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
 ORDER BY c.priority DESC, c.waiting DESC, c.id LIMIT ?;
 
 -- :oldest
@@ -92,7 +93,8 @@ ORDER BY c.priority DESC, c.waiting DESC, c.id LIMIT ?;
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting
 FROM company c CROSS JOIN lead l ON l.id =
     (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
-WHERE c.job = ? AND c.waiting > 0 ORDER BY c.id LIMIT ?;
+WHERE c.job = ? AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
+ORDER BY c.id LIMIT ?;
 
 -- :copies
 -- Duplicates of a lead that have no line yet.

@@ -125,9 +125,9 @@ def plan_of(path: Path, statement: str, values: tuple[object, ...]) -> str:
 @pytest.mark.parametrize(
     ("statement", "values", "indexes"),
     [
-        ("leads_next", (1, 200), ("lead_work",)),
-        ("searches_next", (1, 200), ("company_search", "lead_company")),
-        ("oldest", (1, 12), ("company_age", "lead_company")),
+        ("leads_next", (1, "[]", 200), ("lead_work",)),
+        ("searches_next", (1, "[]", 200), ("company_search", "lead_company")),
+        ("oldest", (1, "[]", 12), ("company_age", "lead_company")),
         ("look", (1,), ("lead_company",)),
         ("wake", (1, NOW), ("lead_deferred",)),
         ("earliest_deferred", (1,), ("lead_deferred",)),
@@ -155,8 +155,8 @@ def test_what_runs_for_every_lead_reads_an_index(
 
 def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:
     """The indexes hold the order of work; sorting would cost the list every two hundred leads."""
-    assert "TEMP B-TREE" not in plan_of(path, "leads_next", (1, 200))
-    assert "TEMP B-TREE" not in plan_of(path, "searches_next", (1, 200))
+    assert "TEMP B-TREE" not in plan_of(path, "leads_next", (1, "[]", 200))
+    assert "TEMP B-TREE" not in plan_of(path, "searches_next", (1, "[]", 200))
 
 
 @pytest.mark.parametrize("companies", [1, 20_000])
@@ -175,7 +175,11 @@ async def test_the_next_leads_do_not_wait_for_the_list(store: Store, path: Path,
         return 0
 
     db.set_progress_handler(step, 100)
-    streams = ("leads_next", (job.id, 200)), ("searches_next", (job.id, 200)), ("oldest", (job.id, 12))
+    streams = (
+        ("leads_next", (job.id, "[]", 200)),
+        ("searches_next", (job.id, "[]", 200)),
+        ("oldest", (job.id, "[]", 12)),
+    )
     rows = [len(db.execute(SQL[stream], values).fetchall()) for stream, values in streams]
     db.close()
     assert rows[:2] == ([200, 0] if companies == 1 else [1, 200])

@@ -15,6 +15,7 @@ from pipeline.order import (
     LOOK,
     WAITS_FOR_SEARCH,
     Chances,
+    Place,
     goes_on,
     place,
     work_order,
@@ -110,7 +111,7 @@ def test_an_aged_lead_gets_one_place_in_sixteen() -> None:
     ],
 )
 def test_a_lead_goes_on_while_nobody_waiting_is_worth_more(
-    lead: Waits, left: int, latest: tuple[float, float], expected: bool
+    lead: Waits, left: int, latest: Place, *, expected: bool
 ) -> None:
     """A search that shows how much is missing puts its lead behind those that miss less."""
     assert goes_on(lead, left, latest) is expected

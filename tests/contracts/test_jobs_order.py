@@ -150,7 +150,7 @@ def test_what_runs_for_every_lead_reads_an_index(
     """No statement of the night's loop reads a whole table: a night costs the quota, not the list."""
     plan = plan_of(path, statement, values)
     assert [name for name in indexes if f"INDEX {name} " not in plan] == []
-    assert "SCAN" not in plan
+    assert "SCAN" not in plan.replace("SCAN json_each", "")  # the leads in hand
 
 
 def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:

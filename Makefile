@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit soak bench clean
+.PHONY: demo test lint types contracts unit soak bench yield clean
 
 demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
@@ -34,6 +34,9 @@ soak: $(VENV)/.installed-test  ## The proofs in their long form: kills, races, e
 
 bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up times, memory.
 	$(BIN)/python tests/bench/bench.py
+
+yield: $(VENV)/.installed-test  ## Leads complete by day, against policies that know the chances or every answer.
+	$(BIN)/python tests/bench/yields.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'

@@ -54,7 +54,7 @@ async def examine(parts: Parts, *, probe: bool) -> list[Finding]:
 def _settings(parts: Parts) -> Finding:
     settings = parts.settings
     try:
-        return Finding("settings", f"plan {settings.plan}, {settings.quota:,} requests a day, {settings.base_url}")
+        return Finding("settings", f"{settings.base_url}; plan {settings.plan_told}")
     except PipelineError as error:
         return Finding("settings", error.what, error.fix, error.exit_code)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from pipeline.events import Event, RowDeferred, RowFinished
+from pipeline.events import WORKING_ON, Event, RowDeferred, RowFinished, RowReopened, RowsDue
 from pipeline.facts import enriched, first_search
 from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
@@ -114,7 +114,8 @@ class Engine:
 
     async def _feed_job(self, run: JobRun) -> None:
         """Hand out the job's ready leads, best first; a batch at a time, since the order changes meanwhile."""
-        await self._jobs.wake(run.job.id, self._budget.clock())
+        if due := await self._jobs.wake(run.job.id, self._budget.clock()):
+            self._tell(RowsDue(run.job.id, due))
         after_halt = 0
         while self._worth_feeding(after_halt):
             works = self._jobs.ready(run.job.id, len(self._in_hand) + BATCH)
@@ -137,6 +138,7 @@ class Engine:
     async def _work(self) -> None:
         while (item := await self._queue.get()) is not None:
             run, work = item
+            WORKING_ON.set((run.job.id, work.row))
             await self._advance(run, work)
 
     async def _advance(self, run: JobRun, work: Work) -> None:
@@ -178,6 +180,8 @@ class Engine:
             works.setdefault(run.job.id, []).append(work)
         reopened = [self._jobs.reopen(job, group) for job, group in works.items()]
         await asyncio.gather(*reopened, self._budget.forget_doubtful())
+        for run, work in self._doubtful:
+            self._tell(RowReopened(run.job.id, work.row))
 
     async def _ask(self, step: Ask, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
         if len(step.questions) == 1:

@@ -8,6 +8,7 @@ json module say independently which rows there are.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -193,8 +194,8 @@ def oracle(text: str, kind: str, delimiter: str | None) -> list[Any]:
     """The data rows of a file, as the oracle reads them."""
     if kind == "jsonl":
         return json_rows(text)
-    lines = text.lstrip("\ufeff")
-    header, *rows = csv_rows(lines.partition("\n")[2] if lines[:4].lower() == "sep=" else lines, delimiter or ",")
+    text = re.sub(r'\A(\s*)"?sep=([^\w\s"]|\t)"?[ \t]*(?=[\r\n])', r"\1", text.lstrip("\ufeff"), flags=re.IGNORECASE)
+    header, *rows = csv_rows(text, delimiter or ",")
     return [(len(header), row) for row in rows]
 
 

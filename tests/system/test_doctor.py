@@ -82,7 +82,7 @@ async def test_a_clock_that_is_off_is_found_by_the_probe_alone(tmp_path: Path) -
 async def test_who_holds_a_lock_is_told_with_what_to_do(tmp_path: Path) -> None:
     """Process, since when, and that its work is kept if it is stopped."""
     write_leads(tmp_path / "leads.csv", people(2, 1))
-    async with site(tmp_path, latency=0.5) as (machine, sandbox):
+    async with site(tmp_path, latency=12.0) as (machine, sandbox):
         process = await machine.start("enrich", "leads.csv", "-o", "out.jsonl", *FAST)
         await until(sandbox.count)
         held = await machine.run("doctor")

@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, JobHeld, StateError, UsageError
 from pipeline.intake import take_in
 from pipeline.limits import Halted
 from pipeline.model import Answer, Judgement, Lead, Policy, Question, Questions, Stop, Stopped
-from pipeline.observe.summary import JobReport, Report
+from pipeline.observe.summary import JobReport, Report, days_needed
 from pipeline.planner import REFUSED_FRESH
 from pipeline.quota import DAY
 from pipeline.session import Parts, Session, fetching, session
@@ -325,15 +325,10 @@ def _done_sentence(pending: int) -> str:
 
 
 def _days(pending: int, opened: Session, usage: Usage) -> int | None:
-    """Days the pending rows will take at the requests a row has needed so far, beyond what this window has left."""
-    if not pending:
-        return 0
-    asked, requests, limits = opened.tallies.asked, opened.budget.spent.requests, opened.budget.limits
-    if not asked or not requests:
-        return None
+    limits = opened.budget.limits
     daily = max(1, limits.quota - limits.reserve_requests)
     left = max(0, daily - usage.used - usage.under_way)
-    return -(-max(0, round(pending * requests / asked) - left) // daily)
+    return days_needed(pending, opened.tallies.asked, opened.budget.spent.requests, left=left, daily=daily)
 
 
 # --- questions without a list -------------------------------------------------------------------------

@@ -18,7 +18,17 @@ from pipeline import halts
 from pipeline.circuit import Circuit, State
 from pipeline.contract import Contract
 from pipeline.credit import Prices
-from pipeline.events import CircuitChanged, ClockDiffers, CreditsRead, Event, RequestSettled, RunStopped, Waiting
+from pipeline.events import (
+    AccountShut,
+    CircuitChanged,
+    ClockDiffers,
+    CreditsRead,
+    Event,
+    PermitGiven,
+    RequestSettled,
+    RunStopped,
+    Waiting,
+)
 from pipeline.lanes import Lanes
 from pipeline.limits import Halted, Limits, Spent
 from pipeline.model import JOURNALED, UNSENT, Endpoint, Outcome, Permit, Question, SearchReply, Stop, Stopped
@@ -137,6 +147,7 @@ class Budget:
             decision = await self._ledger.reserve(self._wish(question, ceiling, newer_than))
             if isinstance(decision, Granted):
                 self.spent.by_endpoint[question.endpoint] += 1
+                self._tell(PermitGiven(question.endpoint, question.key.hex(), lone, probe))
                 return Permit(decision.attempt, question, self.clock(), ceiling, lone, probe)
             self._hold(ceiling, -1)
             if probe:
@@ -296,7 +307,7 @@ class Budget:
                 since=self._last_lone[0] if self._last_lone else 0,
             )
         )
-        self._count(permit, verdict, raw, cost)
+        self._count(permit, verdict, raw, cost, settled.credits)
         self._read_credits(permit, verdict, settled)
         await self._consequences(permit, verdict, raw)
         self._lanes.leave(lone=permit.lone)
@@ -308,20 +319,13 @@ class Budget:
             self._tell(ClockDiffers(self.offset))
         return self.clock()
 
-    def _count(self, permit: Permit, verdict: Verdict, raw: RawReply | None, cost: int) -> None:
+    def _count(self, permit: Permit, verdict: Verdict, raw: RawReply | None, cost: int, left: int | None) -> None:
+        question, status = permit.question, raw.status if raw else None
         self._held -= permit.ceiling
         self._in_flight -= 1
-        self.spent.credits += cost
-        self.spent.outcomes[verdict.outcome] = self.spent.outcomes.get(verdict.outcome, 0) + 1
-        if verdict.outcome in UNSENT:
-            self.spent.requests -= 1
-            self.spent.by_endpoint[permit.question.endpoint] -= 1
-        else:
-            self._clock_compared = True
-        question = permit.question
-        self._tell(
-            RequestSettled(question.endpoint, question.key.hex(), verdict.outcome, raw.status if raw else None)
-        )
+        self.spent.settled(question.endpoint, verdict.outcome, cost)
+        self._clock_compared = self._clock_compared or verdict.outcome not in UNSENT
+        self._tell(RequestSettled(question.endpoint, question.key.hex(), verdict.outcome, status, cost, left))
 
     def _read_credits(self, permit: Permit, verdict: Verdict, settled: Settled) -> None:
         self.credits = settled.credits
@@ -367,6 +371,7 @@ class Budget:
         self._shut_until = math.inf if opens is None else opens
         if opens is not None:
             await self._ledger.shut(opens)
+            self._tell(AccountShut(opens))
         if why is Stop.QUOTA and opens is not None:
             return  # the next reservation is told so, and waits if that is soon enough
         self.stop(why, halts.used_up(said, paused=why is Stop.QUOTA), opens)

@@ -13,8 +13,13 @@ from pipeline.protocol import MAX_BODY, RawReply
 if TYPE_CHECKING:
     from pipeline.model import Permit
 
-NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-"""Failures before a byte of the request was written: connect, DNS, TLS, no free connection."""
+NEVER_LEFT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+"""Failures before a byte of the request was written: connect, DNS, TLS, a proxy's no, no free connection."""
 
 
 class Client:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
+import shlex
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +17,15 @@ from urllib.parse import urlsplit
 
 from pipeline.app import ask
 from pipeline.errors import PipelineError
-from pipeline.model import Questions, SearchReply, Stop
+from pipeline.events import ClockDiffers, Event
+from pipeline.model import Answer, Questions, SearchReply, Stop, Stopped
 from pipeline.overview import overview
 from pipeline.protocol import search_question
 from pipeline.session import Parts, state_path
-from pipeline.store import NETWORK_FILE_SYSTEMS, Store, file_system
+from pipeline.store import MOUNTS, NETWORK_FILE_SYSTEMS, Store, file_system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PLENTY = 200 * 1024 * 1024
 """Bytes of free disk below which a night may not fit."""
@@ -42,19 +46,37 @@ class Finding:
     exit_code: int = 0
 
 
-async def examine(parts: Parts, *, probe: bool) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is looked at of the machine; tests show another one."""
+
+    mounts: Path = MOUNTS
+    free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    homes: tuple[Path, ...] = ()
+    """Homes in which a state of our own or of root's cron may lie, beside $HOME."""
+
+
+def this_machine() -> Machine:
+    """The one we are on: the home of this user by the system's book, root's, and that of who called sudo."""
+    homes = [Path(pwd.getpwuid(0).pw_dir)]
+    with suppress(KeyError):
+        homes += [Path(pwd.getpwuid(os.getuid()).pw_dir), Path(pwd.getpwnam(os.environ["SUDO_USER"]).pw_dir)]
+    return Machine(homes=tuple(homes))
+
+
+async def examine(parts: Parts, *, probe: bool, machine: Machine) -> list[Finding]:
     """Examine everything; the probe costs one request."""
-    findings = [_settings(parts), _key(parts), *_state(parts)]
+    findings = [_settings(parts), _key(parts), *_state(parts, machine)]
     findings.append(await _connection(parts))
     if probe and not any(finding.exit_code for finding in findings):
-        findings.append(await _probe(parts))
+        findings += await _probe(parts)
     return findings
 
 
 def _settings(parts: Parts) -> Finding:
     settings = parts.settings
     try:
-        return Finding("settings", f"plan {settings.plan}, {settings.quota:,} requests a day, {settings.base_url}")
+        return Finding("settings", f"{settings.base_url}; plan {settings.plan_told}")
     except PipelineError as error:
         return Finding("settings", error.what, error.fix, error.exit_code)
 
@@ -70,13 +92,17 @@ def _key(parts: Parts) -> Finding:
     return Finding("key", f"{key[:8]}… ({len(key)} characters)")
 
 
-def _state(parts: Parts) -> Iterator[Finding]:
+def _state(parts: Parts, machine: Machine) -> Iterator[Finding]:
     path = state_path(parts.settings)
-    kind = file_system(path)
+    kind = file_system(path, machine.mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         yield Finding(
             "state", f"{path} lies on a network file system ({kind})", "Choose a local path with --state.", 74
         )
+        return
+    folder = next(parent for parent in path.parents if parent.exists())
+    if not _writable(folder):
+        yield Finding("state", f"{folder} cannot be written", "Check its permissions, or say --state PATH.", 74)
         return
     try:
         told = overview(parts.settings)
@@ -85,16 +111,26 @@ def _state(parts: Parts) -> Iterator[Finding]:
         return
     used, jobs = told["quota"]["used"], len(told["jobs"])
     yield Finding("state", f"{path}, {jobs} job{'s' * (jobs != 1)}, {used:,} requests used in this window")
-    if "XDG_STATE_HOME" not in os.environ and parts.settings.state is None:
-        yield Finding("user", f"state belongs to the user whose home is {Path.home()}; cron must run as the same")
-    yield _space(path)
+    yield from _elsewhere(path, machine)
+    yield _space(folder, machine)
     yield _clock(parts, path)
     yield from _jobs(parts)
 
 
-def _space(path: Path) -> Finding:
-    folder = next(parent for parent in path.parents if parent.exists())
-    free = shutil.disk_usage(folder).free
+def _elsewhere(path: Path, machine: Machine) -> Iterator[Finding]:
+    """Tell of other states: cron has another HOME and no XDG_STATE_HOME, and would count the quota anew."""
+    tail = Path(".local", "state", "leadcontact-pipeline", "state.db")
+    others = {home / tail for home in (Path.home(), *machine.homes)} - {path}
+    fix = f"Commands and cron need one: set LEADCONTACT_STATE={path} in both, or run them as the same user."
+    for other in sorted(others):
+        if os.path.isfile(other):  # noqa: PTH113 - Path.is_file raises where we may not look
+            yield Finding("state", f"there is another state file, {other}, with a quota of its own", fix)
+    if path.exists() and (owner := path.stat().st_uid) != os.getuid():
+        yield Finding("user", f"{path} belongs to user {owner}, and you are {os.getuid()}", fix)
+
+
+def _space(folder: Path, machine: Machine) -> Finding:
+    free = machine.free(folder)
     if free < PLENTY:
         return Finding("disk", f"{free / 1e6:,.0f} MB free at {folder}", "Make room before the night.", 74)
     return Finding("disk", f"{free / 1e9:,.1f} GB free")
@@ -114,12 +150,18 @@ def _jobs(parts: Parts) -> Iterator[Finding]:
     for job in overview(parts.settings)["jobs"]:
         if job["held_by"]:
             holder = job["held_by"]
-            yield Finding(
-                "job", f"{job['job']} is being worked on by process {holder['pid']} since {holder['since']}"
-            )
-        folder = Path(job["output"]).parent
-        if job["output"] != "-" and not _writable(folder):
-            yield Finding("output", f"{folder} cannot be written", "Check its permissions, or export elsewhere.", 74)
+            told = f"{job['job']} is being worked on by process {holder['pid']} since {holder['since']}"
+            yield Finding("job", told, "Wait for it, or stop that process; its work is kept.")
+        if job["output"] != "-":
+            yield from _output(Path(job["output"]))
+
+
+def _output(path: Path) -> Iterator[Finding]:
+    if not _writable(path.parent):
+        yield Finding("output", f"{path.parent} cannot be written", "Check its permissions, or export elsewhere.", 74)
+    elif path.exists() and (mode := path.stat().st_mode & 0o777) & 0o077:
+        fix = f"If that is not meant: chmod 600 {shlex.quote(str(path))}"
+        yield Finding("output", f"{path} can be read by others (mode {mode:o})", fix)
 
 
 def _writable(folder: Path) -> bool:
@@ -146,11 +188,23 @@ async def _connection(parts: Parts) -> Finding:
     return Finding("connection", f"{url.hostname}:{port} answers")
 
 
-async def _probe(parts: Parts) -> Finding:
+async def _probe(parts: Parts) -> list[Finding]:
     parts.beyond_reserve = True
+    heard: list[Event] = []
+    parts.tell = heard.append
     question = search_question("LeadContact", Questions(limit=1), filtered=False)
     answers, stopped = await ask(parts, [question], fresh=True)
-    answer = answers[0]
+    clocks = [event.seconds for event in heard if isinstance(event, ClockDiffers)]
+    return [_probed(answers[0], stopped), *map(_clocks, clocks)]
+
+
+def _clocks(seconds: float) -> Finding:
+    side = "behind" if seconds > 0 else "ahead of"
+    fix = "Set this machine's clock, e.g. timedatectl set-ntp true; until then the server's rules the window."
+    return Finding("clock", f"{abs(seconds):,.0f} s {side} the server's", fix)
+
+
+def _probed(answer: Answer | None, stopped: Stopped | None) -> Finding:
     if answer is None:
         code = {Stop.DENIED: 77, Stop.REDIRECT: 78}.get(stopped.why, 75) if stopped else 75
         return Finding("probe", stopped.sentence if stopped else "no answer", exit_code=code)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from pipeline.events import Event, RowDeferred, RowFinished
+from pipeline.events import WORKING_ON, Event, RowDeferred, RowFinished, RowReopened, RowsDue
 from pipeline.facts import enriched, first_search
 from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
@@ -115,7 +115,8 @@ class Engine:
 
     async def _feed_job(self, run: JobRun) -> None:
         """Hand out the job's ready leads, best first; a few at a time, since every answer changes the order."""
-        await self._jobs.wake(run.job.id, self._budget.clock())
+        if due := await self._jobs.wake(run.job.id, self._budget.clock()):
+            self._tell(RowsDue(run.job.id, due))
         after_halt = 0
         while self._worth_feeding(after_halt):
             self._changed.clear()
@@ -152,7 +153,9 @@ class Engine:
 
     async def _work(self) -> None:
         while (item := await self._queue.get()) is not None:
-            await self._advance(*item)
+            run, work, lead = item
+            WORKING_ON.set((run.job.id, work.row))
+            await self._advance(run, work, lead)
 
     async def _advance(self, run: JobRun, work: Work, lead: Lead) -> None:
         """Take a lead as far as it is due: to its line, to a later window, or behind leads that are worth more."""
@@ -202,6 +205,8 @@ class Engine:
             works.setdefault(run.job.id, []).append(work)
         reopened = [self._jobs.reopen(job, group) for job, group in works.items()]
         await asyncio.gather(*reopened, self._budget.forget_doubtful())
+        for run, work in self._doubtful:
+            self._tell(RowReopened(run.job.id, work.row))
 
     async def _ask(self, step: Ask, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
         if len(step.questions) == 1:

@@ -1,8 +1,18 @@
-"""What happened, as frozen records. Nobody here knows who listens; none holds a key or personal data."""
+"""What happened, as frozen records. Nobody here knows who listens; none holds a key or personal data.
+
+Every change of a lead's state, of a permit, of the circuit and of the gauge of credits is one of these; what a
+whole commit changes is one record with a count.
+
+    lead     RowsTakenIn -> RowFinished | RowDeferred -> RowsDue; RowReopened, RowsDropped
+    permit   PermitGiven -> RequestSettled; RequestsLost, where another run died with some
+    circuit  CircuitChanged, RunStopped
+    gauge    RequestSettled (credits by our count), CreditsRead, CreditsForgotten, AccountShut
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,14 +20,54 @@ if TYPE_CHECKING:
     from pipeline.model import Endpoint, Outcome, Status
 
 
+WORKING_ON: ContextVar[tuple[int, int] | None] = ContextVar("WORKING_ON", default=None)
+"""Job and row for which a task works: for whom a permit was taken, though the budget knows no rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermitGiven:
+    """A request is reserved, on disk. `key` is the question's hash, in hex."""
+
+    endpoint: Endpoint
+    key: str
+    alone: bool
+    probe: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RequestSettled:
-    """A request came to something. `key` is the question's hash, in hex."""
+    """A request came to something. `credits` is what is left by our count, if it was ever told."""
 
     endpoint: Endpoint
     key: str
     outcome: Outcome
     status: int | None = None
+    cost: int = 0
+    credits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsLost:
+    """A run died with these under way; they count as spent."""
+
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsTakenIn:
+    """Rows came in with one commit: new ones, and known ones of which something changed that matters."""
+
+    job: int
+    new: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDropped:
+    """Unfinished rows that the list no longer has were dropped."""
+
+    job: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +89,34 @@ class RowDeferred:
 
     job: int
     row: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDue:
+    """Rows that waited for a later window are ready again."""
+
+    job: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowReopened:
+    """What was concluded about a row is taken back: it is pending again."""
+
+    job: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsForgotten:
+    """The billing cycle turned: the old reading says nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountShut:
+    """The server wants nothing more before that time, from any run."""
+
     until: float
 
 
@@ -81,6 +159,21 @@ class RunStopped:
 
 
 Event = (
-    RequestSettled | RowFinished | RowDeferred | CreditsRead | ClockDiffers | CircuitChanged | Waiting | RunStopped
+    PermitGiven
+    | RequestSettled
+    | RequestsLost
+    | RowsTakenIn
+    | RowsDropped
+    | RowFinished
+    | RowDeferred
+    | RowsDue
+    | RowReopened
+    | CreditsRead
+    | CreditsForgotten
+    | AccountShut
+    | ClockDiffers
+    | CircuitChanged
+    | Waiting
+    | RunStopped
 )
 Listener = Callable[[Event], None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from pipeline.events import RowsDropped, RowsTakenIn
 from pipeline.facts import first_search
 from pipeline.model import UNREADABLE
 from pipeline.normalize import lead_of, subject_of
@@ -39,7 +40,9 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     async def keep() -> None:
         if rows <= INTAKE:  # if this intake is cut short, what it took in must still be read as it was meant
             await jobs.update(job.id, source=orjson.dumps(read).decode())
+        before = intake.added, intake.changed
         await jobs.take_in(intake, batch)
+        opened.tell(RowsTakenIn(job.id, intake.added - before[0], intake.changed - before[1]))
 
     for record in source.records():
         rows += 1
@@ -54,6 +57,7 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     if broken:
         opened.parts.say(f"Rows that could not be read: {broken:,}; each becomes an `invalid` line with its reason.")
     if gone:
+        opened.tell(RowsDropped(job.id, gone))
         opened.parts.say(f"Unfinished rows dropped because the list no longer has them: {gone:,}.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiolimiter import AsyncLimiter
 
 from pipeline.credit import Ceilings
-from pipeline.model import Endpoint, Outcome
+from pipeline.model import UNSENT, Endpoint, Outcome
 from pipeline.quota import Window
 
 if TYPE_CHECKING:
@@ -64,3 +64,11 @@ class Spent:
     credits: int = 0
     by_endpoint: dict[Endpoint, int] = field(default_factory=lambda: dict.fromkeys(Endpoint, 0))
     outcomes: dict[Outcome, int] = field(default_factory=dict)
+
+    def settled(self, endpoint: Endpoint, outcome: Outcome, cost: int) -> None:
+        """Note what a request came to; one that never left was counted when it was permitted, and is given back."""
+        self.credits += cost
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        if outcome in UNSENT:
+            self.requests -= 1
+            self.by_endpoint[endpoint] -= 1

@@ -22,6 +22,7 @@ def overview(settings: Settings) -> dict[str, Any]:
     told: dict[str, Any] = {
         "schema_version": 1,
         "account": account_of(settings),
+        "plan": {"name": settings.plan, "is_set": settings.plan_is_set},
         "state": str(path),
         "jobs": [],
     }

@@ -31,8 +31,11 @@ from pipeline.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MAX_BODY: Final = 2 * 1024 * 1024
-"""The most bytes of an answer we read, also after decompression."""
+MAX_BODY: Final = 512 * 1024
+"""The most bytes of an answer we read, also after decompression: a hundred contacts of five kilobytes each.
+
+Fifty hostile answers at once must fit into the memory a run may take.
+"""
 
 LONGEST_PAUSE: Final = 60.0
 """Seconds: a 429 that asks for no more than this slows the run down; one that asks for more ends it."""

@@ -153,10 +153,19 @@ def _checked(told: str) -> str:
 def _not_text(stream: Stream) -> InputUnusable:
     pairs = len(stream.head) // 2 or 1
     for codec, start in (("utf-16-le", 1), ("utf-16-be", 0)):
-        if stream.head[start::2].count(0) > pairs * 0.4:
+        if stream.head[start::2].count(0) > pairs * 0.4 and _reads_as(stream.head, codec):
             what = f"{stream.name} looks like UTF-16 without the mark that says so."
             return InputUnusable(what, f"Say so with --encoding {codec}.")
     return InputUnusable(f"{stream.name} looks like a binary file: it holds zero bytes.", _AS_CSV)
+
+
+def _reads_as(head: bytes, codec: str) -> bool:
+    """Whether bytes are text in an encoding: numbers in a binary file have zeros too, but decode to controls."""
+    try:
+        text = codecs.getincrementaldecoder(codec)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def lines(stream: Stream, encoding: str) -> Iterator[str]:

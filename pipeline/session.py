@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pipeline.budget import Budget
 from pipeline.credit import Ceilings
-from pipeline.events import Event, RowFinished
+from pipeline.events import CreditsForgotten, Event, RequestsLost, RowFinished
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
 from pipeline.model import Answer, Lead, Policy, Status, Stop
@@ -174,16 +174,19 @@ async def session(parts: Parts) -> AsyncIterator[Session]:
         alive = store.locks.run(parts.owner)
         alive.acquire()
         try:
-            await store.ledger.recover()
-            await _renew_credits(parts, store)
-            yield Session(parts, store)
+            opened = Session(parts, store)
+            if lost := await store.ledger.recover():
+                opened.tell(RequestsLost(lost))
+            await _renew_credits(opened)
+            yield opened
         finally:
             alive.path.unlink(missing_ok=True)
             alive.release()
 
 
-async def _renew_credits(parts: Parts, store: Store) -> None:
+async def _renew_credits(opened: Session) -> None:
     """On the day the billing cycle turns, the old reading says nothing any more."""
+    parts, store = opened.parts, opened.store
     day = parts.settings.credits_renew_day
     usage = store.ledger.usage(Window(), 1, parts.now())
     if day is None or usage.credits_at is None:
@@ -192,6 +195,7 @@ async def _renew_credits(parts: Parts, store: Store) -> None:
     renewed = today.replace(day=min(day, 28 if today.month == 2 else 30))  # noqa: PLR2004 - shortest months
     if today >= renewed > read:
         await store.ledger.forget_credits()
+        opened.tell(CreditsForgotten())
 
 
 @asynccontextmanager

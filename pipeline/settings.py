@@ -190,6 +190,17 @@ class Settings(BaseModel):
         return quota
 
     @property
+    def plan_is_set(self) -> bool:
+        """Whether anybody said which plan it is; else the smallest is assumed, and said."""
+        return "plan" in self.model_fields_set or self.daily_quota is not None
+
+    @property
+    def plan_told(self) -> str:
+        """The plan in words, for the first line of what a command says."""
+        assumed, hint = ("", "") if self.plan_is_set else (" (none was set)", " Say yours with --plan.")
+        return f"{self.plan}{assumed}: {self.quota:,} requests a day.{hint}"
+
+    @property
     def policy(self) -> Policy:
         """What to ask and how to judge it."""
         asked = {name: getattr(self, name) for name in Questions.model_fields}

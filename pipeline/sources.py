@@ -38,6 +38,7 @@ LINE: Final = "_line"
 
 _KEPT_OF_LINE: Final = 1000
 _PEEKED: Final = 100
+_SHALLOW: Final = 100
 _HEADER_LINES: Final = 100
 _BLOCK: Final = 1 << 20
 _DELIMITERS: Final = ",;\t|"
@@ -317,9 +318,20 @@ def _json_record(number: int, line: str) -> Record:
         values = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return _broken(number, line, _why(line, error))
-    if isinstance(values, dict):
-        return Record(number, values)
-    return _broken(number, line, "not a JSON object")
+    if not isinstance(values, dict):
+        return _broken(number, line, "not a JSON object")
+    if line.count("[") + line.count("{") > _SHALLOW and not _can_be_written(values):
+        return _broken(number, line, "nested too deep")
+    return Record(number, values)
+
+
+def _can_be_written(values: dict[str, Any]) -> bool:
+    """Whether an output line can hold the row: JSON is read four times as deep as it is written."""
+    try:
+        orjson.dumps({"line": {"input": values}})
+    except TypeError:
+        return False
+    return True
 
 
 def _why(line: str, error: orjson.JSONDecodeError) -> str:

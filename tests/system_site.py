@@ -82,7 +82,13 @@ class Machine:
         with closing(sqlite3.connect(self.state, timeout=30, isolation_level=None)) as db:
             db.execute(sql)
 
-    async def start(self, *arguments: object, stdin: int = subprocess.DEVNULL, **environment: str) -> Process:
+    async def start(
+        self,
+        *arguments: object,
+        stdin: int = subprocess.DEVNULL,
+        stderr: int = subprocess.PIPE,
+        **environment: str,
+    ) -> Process:
         """Start the command. Its files get whatever mode it asks for: the umask is open."""
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -91,7 +97,7 @@ class Machine:
             *map(str, arguments),
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             cwd=self.folder,
             env=self._environment(environment),
             umask=0,
@@ -100,7 +106,7 @@ class Machine:
     async def run(self, *arguments: object, stdin: bytes | None = None, **environment: str) -> Told:
         """Run the command to its end."""
         pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-        return await ended(await self.start(*arguments, stdin=pipe, **environment), stdin)
+        return await ended(await self.start(*arguments, stdin=pipe, stderr=subprocess.PIPE, **environment), stdin)
 
     def run_alone(self, *arguments: object, **environment: str) -> Told:
         """Run the command where there is no event loop."""

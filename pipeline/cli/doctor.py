@@ -27,11 +27,11 @@ def doctor(*, probe: bool, **options: Any) -> int:
 
 
 def _doctor(context: Context, *, probe: bool) -> int:
-    from pipeline.doctor import examine
+    from pipeline.doctor import examine, this_machine
 
     async def work() -> list[Finding]:
         async with parts(context) as made:
-            return await examine(made, probe=probe)
+            return await examine(made, probe=probe, machine=this_machine())
 
     findings = run(work)
     _print(findings, context)

@@ -68,7 +68,7 @@ def spend(
 ) -> tuple[Report, Context]:
     """Run something that spends, show it while it goes, and close with the summary."""
     context = prepare(options)
-    _say_plan(context)
+    context.log.say(f"Plan {context.settings.plan_told}")
     report = run(lambda: _shown(context, work))
     _close(context, report, quiet_stdout=quiet_stdout)
     return report, context
@@ -89,14 +89,6 @@ async def _shown(context: Context, work: Callable[[Parts], Awaitable[Report]]) -
             made.tell = both
             made.begin = bar.begin
             return await work(made)
-
-
-def _say_plan(context: Context) -> None:
-    settings = context.settings
-    if "plan" not in settings.model_fields_set and settings.daily_quota is None:
-        context.log.say("Plan free (none was set): 25 requests a day. Say yours with --plan.")
-    else:
-        context.log.say(f"Plan {settings.plan}: {settings.quota:,} requests a day.")
 
 
 def _close(context: Context, report: Report, *, quiet_stdout: bool) -> None:

@@ -32,7 +32,7 @@ def _status(context: Context) -> int:
     if context.as_json:
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo("\n".join(_lines(told)))
+        click.echo("\n".join([f"Plan      {context.settings.plan_told}", *_lines(told)]))
     return 0
 
 

@@ -69,6 +69,8 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     from pipeline.protocol import verify_question
 
     context = prepare(options)
+    if not context.settings.plan_is_set:
+        context.log.say(f"Plan {context.settings.plan_told}")
     cleaned = {email: clean_email(email) for email in emails}
     questions = {email: verify_question(email) for email in cleaned.values() if email}
 

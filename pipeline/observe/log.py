@@ -1,4 +1,8 @@
-"""Log lines on stderr, as text for people or JSON for machines; question hashes, never values (promise 8)."""
+"""Log lines on stderr, as text for people or JSON for machines; question hashes, never values (promise 8).
+
+Every JSON line has `at`, `run`, `event`, and `job` and `row` (null where it is about no row); what is about a
+request has its question's hash as `key`.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,22 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import orjson
 
 from pipeline.events import (
+    WORKING_ON,
+    AccountShut,
     CircuitChanged,
     ClockDiffers,
+    CreditsForgotten,
     CreditsRead,
     Event,
+    PermitGiven,
     RequestSettled,
+    RequestsLost,
     RowDeferred,
     RowFinished,
+    RowReopened,
+    RowsDropped,
+    RowsDue,
+    RowsTakenIn,
     RunStopped,
     Waiting,
 )
@@ -28,7 +41,17 @@ if TYPE_CHECKING:
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-DEBUG_EVENTS: Final = (RequestSettled, RowFinished, RowDeferred, CreditsRead)
+DEBUG_EVENTS: Final = (
+    PermitGiven,
+    RequestSettled,
+    RowsTakenIn,
+    RowsDropped,
+    RowFinished,
+    RowDeferred,
+    RowsDue,
+    RowReopened,
+    CreditsRead,
+)
 
 SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     ClockDiffers: lambda e: (
@@ -47,6 +70,14 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
     RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}",
     RowFinished: lambda e: f"Row {e.row}: {e.status}",
+    RowReopened: lambda e: f"Row {e.row}: pending again, its question was refused with all others",
+    RowsTakenIn: lambda e: f"Rows taken in: {e.new:,} new, {e.changed:,} changed",
+    RowsDropped: lambda e: f"Rows dropped: {e.rows:,}",
+    RowsDue: lambda e: f"Rows whose time has come: {e.rows:,}",
+    PermitGiven: lambda e: f"{e.endpoint} {e.key[:12]} may go",
+    RequestsLost: lambda e: f"A run died with {e.requests:,} requests under way; they count as spent.",
+    CreditsForgotten: lambda e: "The billing cycle turned; the credits are read anew.",  # noqa: ARG005 - as the others
+    AccountShut: lambda e: f"The server wants nothing before {_local(e.until)}.",
     CreditsRead: lambda e: f"Credits told: {e.credits:,}",
 }
 
@@ -107,7 +138,9 @@ class Log:
             return
         if self._json:
             at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
-            sentence = orjson.dumps({"at": at, "run": self.run, "event": kind, **fields}).decode()
+            job, row = WORKING_ON.get() or (None, None)
+            about = {"run": self.run, "event": kind, "job": job, "row": row}
+            sentence = orjson.dumps({"at": at, **about, **fields}).decode()
         print(sentence, file=self._stream or sys.stderr, flush=True)  # a progress bar may have put itself before it
 
 

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from pipeline.events import CreditsRead, Event, RequestSettled, RowFinished
-from pipeline.model import UNSENT
+from pipeline.model import UNSENT, Status
+from pipeline.observe.summary import days_needed
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,7 +22,7 @@ class ProgressBar:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._requests = 0
-        self._rows = 0
+        self._rows = self._asked = 0
         self._pending = 0
         self._left: int | None = None
         self._credits: int | None = None
@@ -57,6 +58,7 @@ class ProgressBar:
         match event:
             case RowFinished():
                 self._rows += 1
+                self._asked += event.status is not Status.INVALID
             case RequestSettled(outcome=outcome) if outcome not in UNSENT:
                 self._requests += 1
             case CreditsRead():
@@ -67,11 +69,12 @@ class ProgressBar:
             self._progress.update(self._task, completed=self._rows, description=self._words())
 
     def _words(self) -> str:
-        words = [f"requests left {max(0, (self._left or 0) - self._requests):,}"]
+        left = max(0, (self._left or 0) - self._requests)
+        words = [f"requests left {left:,}"]
         if self._credits is not None:
             words.append(f"credits {self._credits:,}")
-        if self._rows and self._requests:
-            todo = (self._pending - self._rows) * self._requests / self._rows
-            days = -(-int(max(0, todo - max(0, (self._left or 0) - self._requests))) // self._quota)
+        pending = self._pending - self._rows
+        days = days_needed(pending, self._asked, self._requests, left=left, daily=self._quota)
+        if days is not None:
             words.append("done today" if days == 0 else f"about {days:,} more day{'s' * (days > 1)}")
         return " · ".join(words)

@@ -71,6 +71,18 @@ class Report:
         return (datetime.fromtimestamp(self.ended_at, UTC) + timedelta(days=self.finish_days)).date().isoformat()
 
 
+def days_needed(pending: int, asked: int, requests: int, *, left: int, daily: int) -> int | None:
+    """Days the pending rows will take, beyond what this window has left, at the requests a row has needed so far.
+
+    `asked` are the rows finished so far that had something to ask: invalid ones tell nothing. None: not known yet.
+    """
+    if not pending:
+        return 0
+    if not asked or not requests:
+        return None
+    return -(-max(0, round(pending * requests / asked) - left) // max(1, daily))
+
+
 def as_json(report: Report) -> dict[str, Any]:
     """Give the report a stable shape for machines (schema_version 1)."""
     stopped = report.stopped

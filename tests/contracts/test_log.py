@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import orjson
 import pytest
 
+from pipeline import events
 from pipeline.events import (
+    WORKING_ON,
+    AccountShut,
     CircuitChanged,
     ClockDiffers,
+    CreditsForgotten,
     CreditsRead,
+    PermitGiven,
     RequestSettled,
+    RequestsLost,
     RowDeferred,
     RowFinished,
+    RowReopened,
+    RowsDropped,
+    RowsDue,
+    RowsTakenIn,
     RunStopped,
     Waiting,
 )
@@ -29,6 +39,14 @@ NOW = 1_800_000_000.0
 KEY = verify_question("jane.smith@acmecorp.com").key.hex()
 
 EVENTS: dict[str, Event] = {
+    "permit": PermitGiven(Endpoint.VERIFY, KEY, alone=True, probe=False),
+    "lost": RequestsLost(2),
+    "taken in": RowsTakenIn(1, 40, 2),
+    "dropped": RowsDropped(1, 3),
+    "due": RowsDue(1, 5),
+    "reopened": RowReopened(1, 17),
+    "forgotten": CreditsForgotten(),
+    "shut": AccountShut(NOW + 3_600),
     "settled": RequestSettled(Endpoint.VERIFY, KEY, Outcome.AMBIGUOUS, 503),
     "denied": RequestSettled(Endpoint.VERIFY, KEY, Outcome.DENIED),
     "finished": RowFinished(1, 17, Status.PARTIAL),
@@ -54,7 +72,7 @@ def told(events: list[Event], fmt: str = "text", level: str = "info", *, quiet: 
     [
         ("error", set()),
         ("warning", {"denied", "clock", "circuit"}),
-        ("info", {"denied", "clock", "circuit", "waiting"}),
+        ("info", {"denied", "clock", "circuit", "waiting", "lost", "forgotten", "shut"}),
         ("debug", set(EVENTS) - {"stopped"}),
     ],
 )
@@ -63,7 +81,7 @@ def test_a_level_lets_through_what_is_as_serious(level: str, heard: set[str]) ->
     assert {name for name, event in EVENTS.items() if told([event], level=level)} == heard
 
 
-@pytest.mark.parametrize(("level", "heard"), [("debug", 8), ("info", 3), ("warning", 3), ("error", 0)])
+@pytest.mark.parametrize(("level", "heard"), [("debug", len(EVENTS) - 1), ("info", 3), ("warning", 3), ("error", 0)])
 def test_quiet_keeps_warnings(level: str, heard: int) -> None:
     """`--quiet` silences information; who asks for debug by name still gets it."""
     assert len(told(list(EVENTS.values()), level=level, quiet=True)) == heard
@@ -73,6 +91,13 @@ def test_quiet_keeps_warnings(level: str, heard: int) -> None:
     ("name", "words"),
     [
         ("settled", f"verify {KEY[:12]} ambiguous HTTP 503"),
+        ("permit", f"verify {KEY[:12]} may go"),
+        ("lost", "A run died with 2 requests under way; they count as spent."),
+        ("taken in", "Rows taken in: 40 new, 2 changed"),
+        ("dropped", "Rows dropped: 3"),
+        ("due", "Rows whose time has come: 5"),
+        ("reopened", "Row 17: pending again, its question was refused with all others"),
+        ("forgotten", "The billing cycle turned; the credits are read anew."),
         ("finished", "Row 17: partial"),
         ("credits", "Credits told: 1,234"),
         ("circuit", "The API is failing; requests pause but for single probes."),
@@ -104,7 +129,24 @@ def test_machines_get_every_event_with_its_run_and_time(name: str) -> None:
     value = orjson.loads(line)
     head = {"at": "2027-01-15T08:00:00.000+00:00", "run": "a1b2c3d4", "event": type(EVENTS[name]).__name__}
     assert head.items() <= value.items()
-    assert set(value) - set(head) == set(type(EVENTS[name]).__dataclass_fields__)
+    assert set(value) - set(head) == {"job", "row", *type(EVENTS[name]).__dataclass_fields__}
+
+
+def test_every_kind_of_event_is_told_here() -> None:
+    """A new kind of event needs its words, and its place in these tests."""
+    assert {type(event) for event in EVENTS.values()} == set(get_args(events.Event))
+
+
+def test_a_request_is_told_with_the_row_it_was_made_for() -> None:
+    """The budget knows no rows; the task that asks does. What is about another row says its own."""
+    token = WORKING_ON.set((3, 99))
+    try:
+        lines = told([EVENTS["permit"], EVENTS["settled"], EVENTS["finished"]], "json", "debug")
+    finally:
+        WORKING_ON.reset(token)
+    assert [(value["job"], value["row"]) for value in map(orjson.loads, lines)] == [(3, 99), (3, 99), (1, 17)]
+    (line,) = told([EVENTS["settled"]], "json", "debug")
+    assert (orjson.loads(line)["job"], orjson.loads(line)["row"]) == (None, None)
 
 
 def test_the_end_of_a_run_is_told_to_machines_and_left_to_the_summary_for_people() -> None:

@@ -97,6 +97,7 @@ async def test_a_question_goes_to_its_endpoint_as_it_is(wire: aioresponses, ques
         (aiohttp.ClientConnectorCertificateError(SOCKET, ssl.SSLCertVerificationError("bad")), NotSent),
         (aiohttp.ClientConnectorSSLError(SOCKET, OSError(1, "handshake")), NotSent),
         (aiohttp.ClientProxyConnectionError(SOCKET, REFUSED), NotSent),
+        (aiohttp.ClientHttpProxyError(INFO, (), status=407, message="no"), NotSent),
         (aiohttp.ConnectionTimeoutError("no connection"), NotSent),
         (aiohttp.InvalidURL("http://"), NotSent),
         (aiohttp.ServerDisconnectedError(), Ambiguous),

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from soak import size
 from support import Server, Site, people, write_leads
 
 from pipeline.cli.running import EXITS
-from pipeline.model import Stop
+from pipeline.errors import Ambiguous
+from pipeline.model import Endpoint, Status, Stop
 from pipeline.sandbox import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from pipeline.model import Permit
+    from pipeline.protocol import RawReply
 
 PLAN: dict[str, Any] = {"plan": "enterprise", "daily_quota": 100_000, "wait_up_to": 0}
 WRONG = [
@@ -47,6 +55,16 @@ def test_a_dead_api_costs_at_most_concurrency_and_six(
     assert report.pending > 0
 
 
+@pytest.mark.parametrize("fault", WRONG)
+def test_rows_of_a_dead_api_are_pending_and_a_sound_one_finishes_them(tmp_path: Path, fault: Fault) -> None:
+    """Whatever it said while it was ill, nothing is concluded about anybody."""
+    site = Site(tmp_path, Server(faults={fault: 1.0}))
+    leads = write_leads(tmp_path / "leads.csv", people(6, 1))
+    report = site.night(leads, concurrency=4, **PLAN)
+    assert report.pending == report.jobs[0].counts.leads == 18
+    finishes_later(site, leads, 4)
+
+
 def test_a_closed_port_sends_and_spends_nothing(tmp_path: Path) -> None:
     """What never left costs no request."""
     server = Server()
@@ -76,13 +94,103 @@ def test_a_broken_contract_stops_and_concludes_nothing(tmp_path: Path, fault: Fa
     assert done.pending == 0
 
 
-def test_half_an_outage_costs_at_most_two_and_a_half_requests_an_answer(tmp_path: Path) -> None:
-    """Half the answers are 503: the run goes on at a bounded price, or stops by the ratio rule."""
-    server = Server(latency=(0.05, 0.3), faults={Fault.UNAVAILABLE_HTML: 0.5})
+@pytest.mark.parametrize("seed", range(size(4, 100)))
+@pytest.mark.parametrize("concurrency", [1, 8, 50])
+def test_half_an_outage_costs_at_most_two_and_a_half_requests_an_answer(
+    tmp_path: Path, concurrency: int, seed: int, record_property: Callable[[str, object], None]
+) -> None:
+    """Half the answers are 5xx: the run goes on at that price, or stops as an outage; later every row is had."""
+    faults = {Fault.UNAVAILABLE_HTML: 0.25, Fault.SERVER_ERROR: 0.25}
+    server = Server(seed=seed, latency=(0.05, 0.3), faults=faults)
     site = Site(tmp_path, server)
-    site.night(write_leads(tmp_path / "leads.csv", people(60)), concurrency=8, **PLAN)
+    leads = write_leads(tmp_path / "leads.csv", people(30, 1, seed=seed))
+    report = site.night(leads, concurrency=concurrency, **PLAN)
     answered = {entry.question for entry in server.log if entry.good}
-    assert len(server.log) <= 2.5 * len(answered) + 8 + 6
+    stopped = report.stopped.why is Stop.OUTAGE
+    assert stopped or len(server.log) <= 2.5 * len(answered)
+    assert len(server.log) <= 2.5 * len(answered) + concurrency + 6
+    record_property("requests an answer at half an outage", round(len(server.log) / max(1, len(answered)), 1))
+    finishes_later(site, leads, concurrency)
+
+
+def finishes_later(site: Site, leads: Path, concurrency: int) -> None:
+    """Two windows later, with a sound API, every row is finished, and none was given up meanwhile."""
+    site.server.account.change({"faults": {}, "greylist_seconds": 0.0})
+    for _ in range(2):  # what was not understood once is asked again a window later
+        report = site.night(leads, at=site.now + 90_000, concurrency=concurrency, **PLAN)
+    assert report.stopped.why is Stop.DONE
+    counts = report.jobs[0].counts
+    assert (report.pending, counts.by_status[Status.FAILED]) == (0, 0)
+
+
+class Dying(Server):
+    """A server that gets slower with every request, until nobody's patience lasts."""
+
+    def __init__(self, *, well_for: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.patience = 15.0
+        self._well_for = well_for
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Answer later each time; past the client's timeout the answer is lost, as it is on the wire."""
+        slower = 0.1 * 1.1 ** max(0, len(self.log) - self._well_for)
+        self.account.change({"latency": min(slower, 600.0)})
+        try:
+            async with asyncio.timeout(self.patience):
+                return await super().send(permit)
+        except TimeoutError:
+            raise Ambiguous("TimeoutError") from None
+
+
+@pytest.mark.parametrize("concurrency", [1, 8, 50])
+@pytest.mark.parametrize("well_for", [0, 60])
+def test_a_slow_death_costs_at_most_concurrency_and_six(tmp_path: Path, concurrency: int, well_for: int) -> None:
+    """Latency grows to the timeout and beyond: from the first answer that was lost on, as few as of a dead API."""
+    server = Dying(well_for=well_for)
+    site = Site(tmp_path, server)
+    leads = write_leads(tmp_path / "leads.csv", people(well_for + 130, 0))
+    report = site.night(leads, concurrency=concurrency, **PLAN)
+    lost = [entry for entry in server.log if not entry.answered]
+    assert report.stopped.why is Stop.OUTAGE
+    assert len(lost) <= concurrency + 6
+    assert len(server.log) <= well_for + 53 + concurrency + 6, "by the 53rd slower answer patience is over"
+    server.patience = math.inf
+    finishes_later(site, leads, concurrency)
+
+
+class Allergic(Server):
+    """A server that is sound, but fails at one question whenever it is asked."""
+
+    def __init__(self, company: bytes, **options: Any) -> None:
+        super().__init__(**options)
+        self._company = company
+        self.failures = 0
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Count a failure at the one question; nobody else is touched."""
+        if self._company in permit.question.body:
+            self.failures += 1
+            raise Ambiguous("ServerDisconnectedError")
+        return await super().send(permit)
+
+
+def test_three_nights_give_a_row_up_and_hourly_runs_in_one_night_do_not(tmp_path: Path) -> None:
+    """The API is well and one question fails: twelve runs of a night are one try, the third night's is the last."""
+    server = Allergic(b"Northwind 3 Robotics", latency=1.0)
+    site = Site(tmp_path, server)
+    failed, asked = [], []
+    for night in range(3):
+        leads = write_leads(
+            tmp_path / "leads.csv", people(20 + 20 * night, 1)
+        )  # new rows: the API is seen to be well
+        for hour in range(12):
+            at = night * 86_400 + hour * 3_600
+            report = site.night(leads, at=at, concurrency=8, steps=(Endpoint.SEARCH,), **PLAN)
+        failed.append(report.jobs[0].counts.by_status[Status.FAILED])
+        asked.append(server.failures)
+    assert failed == [0, 0, 3]
+    assert asked == [4, 8, 12], "a try is one request and three retries, once a night"
+    assert report.stopped.why is Stop.DONE
 
 
 def test_after_an_outage_a_healthy_api_finishes_the_rows(tmp_path: Path) -> None:

@@ -123,6 +123,23 @@ def test_utf16_without_its_mark(write: Write) -> None:
     assert error.fix == "Say --encoding utf-16-le or --encoding utf-16-be."
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        bytes(byte for number in range(600) for byte in (number % 256, 0)),
+        bytes(byte for number in range(600) for byte in (0, number % 7)),
+        b"\x01\x00\x02\x00" * 99,
+        b"A\x00B\x00\x00\xdc" * 99,
+    ],
+    ids=["numbers", "big-endian numbers", "two numbers", "half a surrogate pair"],
+)
+def test_a_binary_file_with_regular_zeros_is_not_taken_for_utf16(write: Write, content: bytes) -> None:
+    """Numbers of two bytes have a zero in every pair, as English in UTF-16 has; naming an encoding cures nothing."""
+    error = refusal(write(content))
+    assert error.what.endswith("looks like a binary file: it holds zero bytes.")
+    assert "--encoding" not in error.fix
+
+
 # --- what is no list ----------------------------------------------------------------------------------
 
 

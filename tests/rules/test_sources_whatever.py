@@ -129,3 +129,11 @@ def test_nothing_raises_but_our_own_errors(
         rows = list(open_source(write(content, name), columns=told, encoding=encoding).records())
     assert [row.row for row in rows] == list(range(1, len(rows) + 1))
     assert all(orjson.dumps(row.values) for row in rows)
+
+
+def test_what_could_not_be_written_down_again_is_told_as_it_is_read(write: Write) -> None:
+    """JSON is read deeper than it is written; such a row is `invalid`, its neighbours are as they were."""
+    lines = [b'{"company":"Acme","x":' + b"[" * deep + b"]" * deep + b"}" for deep in (1, 240, 300, 900)]
+    records = list(open_source(write(b"\n".join(lines), "a.jsonl")).records())
+    assert [record.error for record in records] == [None, None, "nested too deep", "nested too deep"]
+    assert all(orjson.dumps({"input": record.values}) for record in records)

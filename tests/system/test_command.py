@@ -133,7 +133,7 @@ async def test_json_has_a_stable_schema_on_stdout(tmp_path: Path) -> None:
         status = orjson.loads((await machine.run("status", "--json")).out)
         doctor = orjson.loads((await machine.run("doctor", "--json")).out)
     assert all(fits(orjson.loads(one.out), SCHEMA) for one in told)
-    assert status.keys() == {"schema_version", "account", "state", "jobs", "quota", "credits"}
+    assert status.keys() == {"schema_version", "account", "plan", "state", "jobs", "quota", "credits"}
     assert (status["schema_version"], status["jobs"][0]["leads"], status["quota"]["requests"]) == (1, 3, 25)
     assert doctor.keys() == {"schema_version", "findings"}
     assert all(finding.keys() == {"what", "told", "fix", "exit_code"} for finding in doctor["findings"])
@@ -314,6 +314,8 @@ async def test_status_shows_quota_credits_and_jobs_and_makes_nothing(tmp_path: P
         assert not machine.state.exists()
         await machine.run(*ENRICH, *FAST, "--max-requests", "2")
         told = await machine.run("status", "--plan", "professional")
+    assert fresh.out.startswith("Plan      free (none was set): 25 requests a day. Say yours with --plan.\n")
+    assert told.out.startswith("Plan      professional: 2,000 requests a day.\n")
     assert "No jobs yet. Begin with: leadcontact enrich" in fresh.out
     for words in (
         "Quota     2 of 2,000 used in this window, 1,998 left",

@@ -1,15 +1,23 @@
-"""Nobody's data leaks: only output and state know the people, only the environment and the wire know the key."""
+"""Promise 8: nobody's data leaks. Only output and state know the people, only environment and wire know the key."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import pty
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr, ValidationError
 from support import people, write_leads
 from system_site import KEY, Machine, Told, asked_again, ended, site, until
 
-from pipeline.sandbox import Fault, Sandbox
+from pipeline.client import Client
+from pipeline.sandbox import Fault, Sandbox, SandboxOptions
+from pipeline.session import Parts
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +35,20 @@ TROUBLE = {
     Fault.SERVER_ERROR: 0.05,
     Fault.CHALLENGE_PAGE: 0.05,
 }
+
+
+OTHERS = (
+    ("status",),
+    ("status", "--json"),
+    ("doctor",),
+    ("doctor", "--json"),
+    ("doctor", "--probe"),
+    ("resume",),
+    ("resume", "--json", "--log-level", "debug"),
+    ("enrich", "leads.csv", "-o", "out.jsonl", "--limit", "3"),
+    ("enrich", "more.csv", "-o", "leads.csv"),
+)
+"""Commands that say much: shown with their errors."""
 
 
 def secrets(sandbox: Sandbox, rows: Iterable[dict[str, str]]) -> set[str]:
@@ -77,8 +99,10 @@ async def test_no_log_error_summary_or_process_list_shows_a_key_or_a_person(tmp_
         sandbox.set(faults={Fault.UNAUTHORISED: 1.0})
         (tmp_path / "more.csv").write_text("Company Name\nSecretive Ltd\n")
         denied = await machine.run("enrich", "more.csv", "-o", "more.jsonl", *PLAN)
-        others = [await machine.run(*arguments) for arguments in (("status", "--json"), ("doctor",), ("resume",))]
+        others = [await machine.run(*arguments) for arguments in OTHERS]
         private = secrets(sandbox, rows) | {"Secretive", "secretive", "private-address"}
+        others.append(await machine.run("verify", rows[-2]["Email"], "--quiet", stdin=None))
+        others[-1] = others[-1]._replace(out="")  # the gate's answer names the address it was asked about
     said = "".join(told.out + told.err for told in (night, denied, *others)) + processes
     rest = "".join(
         path.read_text("utf-8", "replace") for path in files(tmp_path) if path.name not in (*PRIVATE, "more.csv")
@@ -149,3 +173,78 @@ async def test_an_inner_failure_shows_where_and_nothing_of_whom(tmp_path: Path) 
     assert told.code == 70
     assert "Please report this line." in told.complaint
     assert "Secretive" not in told.err
+
+
+async def test_the_progress_bar_shows_counts_and_nobody(tmp_path: Path) -> None:
+    """On a terminal, where it is drawn again and again."""
+    rows = people(12, 2)
+    write_leads(tmp_path / "leads.csv", rows)
+    ours, theirs = pty.openpty()
+    async with site(tmp_path, latency=0.05) as (machine, sandbox):
+        process = await machine.start("enrich", "leads.csv", "-o", "out.jsonl", *PLAN, stderr=theirs, TERM="xterm")
+        os.close(theirs)
+        drawn = await asyncio.to_thread(everything, ours)
+        await process.wait()
+        private = secrets(sandbox, rows)
+    assert process.returncode == 0
+    assert "requests left" in drawn
+    assert shown(drawn, private) == []
+
+
+def everything(terminal: int) -> str:
+    """All that is shown on a terminal until its last writer is gone."""
+    told = b""
+    with suppress(OSError):  # how Linux says so
+        while piece := os.read(terminal, 1 << 16):
+            told += piece
+    os.close(terminal)
+    return told.decode()
+
+
+def test_settings_and_errors_show_no_key(tmp_path: Path) -> None:
+    """However settings are dumped, and whatever goes wrong with them."""
+    settings = Settings(api_key=SecretStr(KEY), state=tmp_path / "state.db")
+    dumps = [repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()]
+    dumps += [repr(Client("http://127.0.0.1:1/v1", KEY, timeout=10, connections=1)), f"{settings!r:.9999}"]
+    dumps += [repr(Parts(settings, lambda _: None, lambda _: None)), repr(SandboxOptions(key=KEY))]
+    for wrong in ({"api_key": KEY, "timeout": KEY}, {"api_key": KEY, "no_such": KEY}):
+        with pytest.raises(ValidationError) as caught:
+            Settings(**wrong)
+        dumps += [str(caught.value), repr(caught.value)]
+    assert [dump for dump in dumps if KEY in dump or KEY[8:] in dump] == []
+    assert settings.key() == KEY
+
+
+def test_errors_with_a_broken_list_quote_no_cell(tmp_path: Path) -> None:
+    """A list that cannot be read is told by line and column, never by what stands there."""
+    machine = Machine(tmp_path, {"LEADCONTACT_API_KEY": KEY})
+    head, person = b"Company Name,Last Name,Email\n", b"Secretive Ltd,Secretive,jane.secretive@example.org\n"
+    lists = [
+        head + person + b'"Secretive',
+        head + person + b'"Secretive"x,y,z\n',
+        head + person + b"Secretive \xff\n",
+        person * 3,
+        b"Colour\n" + person,
+        head + person + b"\0" + person,
+    ]
+    for content in lists:
+        (tmp_path / "leads.csv").write_bytes(content)
+        told = machine.run_alone("enrich", "leads.csv", "-o", "out.jsonl", *PLAN, "--log-level", "debug")
+        assert told.code == 65
+        assert shown(told.out + told.err, {"Secretive", "secretive", KEY}) == []
+
+
+async def test_an_output_its_owner_opened_to_others_stays_open_and_doctor_says_so(tmp_path: Path) -> None:
+    """New files are 0600; who opens his output by chmod may, nights only append to it, and doctor names it."""
+    write_leads(tmp_path / "leads.csv", people(4, 1))
+    async with site(tmp_path) as (machine, _):
+        assert (await machine.run("enrich", "leads.csv", "-o", "out.jsonl", *PLAN, "--max-requests", "4")).code == 0
+        closed = await machine.run("doctor")
+        machine.out.chmod(0o644)
+        assert (await machine.run("enrich", "leads.csv", "-o", "out.jsonl", *PLAN)).code == 0
+        opened = await machine.run("doctor")
+    assert machine.out.stat().st_mode & 0o777 == 0o644
+    assert "can be read by others" not in closed.out
+    assert f"{machine.out} can be read by others (mode 644)" in opened.out
+    assert "chmod 600" in opened.out
+    assert opened.code == 0

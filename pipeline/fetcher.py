@@ -50,7 +50,9 @@ class Fetcher:
             self._attempt
         )
 
-    async def fetch(self, question: Question, taken_in: float, policy: Policy, after: float = 0.0) -> Answer:
+    async def fetch(
+        self, question: Question, taken_in: float, policy: Policy, after: float = 0.0, replayed_at: float = 0.0
+    ) -> Answer:
         """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
 
         Raises Halted when it would have to be asked and the run is over.
@@ -58,7 +60,7 @@ class Fetcher:
         shared = False
         while True:
             history = self._ledger.history(question)
-            known = recall(history, taken_in, policy)
+            known = recall(history, taken_in, policy, replayed_at)
             if known is not None and (settled(known) or known.received_at > after):
                 origin = Origin.SHARED if shared or known.received_at >= self._started else Origin.CACHE
                 return replace(known, origin=origin)

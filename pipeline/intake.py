@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from pipeline.erased import Erased, erased_input
 from pipeline.model import UNREADABLE
 from pipeline.normalize import lead_of, subject_of
 from pipeline.planner import unaskable
+from pipeline.store.erasure import OWN_COMPANY
 from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
 
 if TYPE_CHECKING:
-    from pipeline.model import Policy
+    from pipeline.model import Lead, Policy
     from pipeline.session import Session
     from pipeline.settings import Settings
     from pipeline.sources import Record, Source
@@ -30,7 +32,7 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
-    policy = settings.policy
+    policy, erased = settings.policy, opened.store.erasing.erased()
     batch: list[Row] = []
     rows = broken = 0
 
@@ -42,7 +44,8 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     for record in source.records():
         rows += 1
         broken += record.error is not None
-        batch.append(_row(record, source, policy, settings.priority))
+        row = _row(record, source, policy, settings.priority, erased)
+        batch.append(row)
         if len(batch) >= INTAKE:
             await keep()
             batch.clear()
@@ -78,12 +81,15 @@ def _fingerprint(source: Source) -> dict[str, Any] | None:
     return {"size": found.size, "mtime_ns": found.mtime_ns, "digest": source.digest().hex()}
 
 
-def _row(record: Record, source: Source, policy: Policy, priority: str | None) -> Row:
+def _row(record: Record, source: Source, policy: Policy, priority: str | None, erased: Erased) -> Row:
     """Make a row of the state from a record: who it is, what it shares, how early it should come."""
     values = dict(record.values)
     if record.error is not None:
         values[UNREADABLE] = record.error
     lead = lead_of(record.row, values, source.columns)
+    if erased and erased.is_row(lead, subject_of(lead)):
+        return _erased_row(lead, erased)
+    values = erased.masked(values) if erased else values
     text = orjson.dumps(values)
     nothing = unaskable(lead, policy) is not None
     rank = FREE if nothing else TO_SEARCH if lead.company or lead.domain else NO_COMPANY
@@ -97,6 +103,20 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None) -
         rank=rank,
         priority=_priority(values.get(priority or "")),
         input=text.decode(),
+    )
+
+
+def _erased_row(lead: Lead, erased: Erased) -> Row:
+    """Of somebody who was erased only the row's number is kept, and hashes that nobody can turn back."""
+    return Row(
+        row=lead.row,
+        lead_id=erased.row_id(lead.lead_id),
+        subject=b"",
+        company_key=OWN_COMPANY,
+        spelling=None,
+        rank=FREE,
+        priority=0.0,
+        input=erased_input(),
     )
 
 

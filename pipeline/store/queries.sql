@@ -72,7 +72,7 @@ UPDATE lead SET state = 'ready' WHERE job = ? AND state = 'deferred' AND not_bef
 
 -- :work
 -- The next leads, in the order of work: priority, closest to done, most waiting at the company.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.replayed_at
 FROM company c CROSS JOIN lead l
 WHERE c.job = ? AND c.waiting > 0 AND l.company = c.id AND l.state = 'ready'
 ORDER BY c.priority DESC, c.rank DESC, c.waiting DESC, c.id, l.priority DESC, l.progress DESC, l.id
@@ -84,13 +84,15 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copy' ORDER BY r
 
 -- :late_copies
 -- Duplicates that were taken in after their lead was finished.
-SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.progress, c.rank, o.state, o.reason, o.finished_at
+SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.progress, c.rank, o.replayed_at,
+    o.state, o.reason, o.finished_at
 FROM lead d JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
 WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT IN ('ready', 'deferred');
 
 -- :finished
 -- Finished leads after a given one, to write the output again.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.state, l.reason, l.finished_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.replayed_at,
+    l.state, l.reason, l.finished_at
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready', 'deferred')
 ORDER BY l.id LIMIT ?;
@@ -186,3 +188,94 @@ SELECT state FROM lead WHERE id = ?;
 
 -- :reopen
 UPDATE lead SET state = 'ready', not_before = 0, reason = NULL, finished_at = NULL WHERE id = ?;
+
+-- :replayable
+-- Rows that were given up, or rest on a refused question, finished since a moment.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.replayed_at,
+    l.state, l.reason, l.finished_at
+FROM lead l JOIN company c ON c.id = l.company
+WHERE l.job = ? AND l.finished_at >= ? AND l.original IS NULL AND (l.state = 'failed' OR l.state IN ('not_found', 'partial')
+    AND (l.reason LIKE '% refused: %' OR l.reason LIKE '% said_no: %'))
+ORDER BY l.id;
+
+-- :newest_of_all
+-- When the account's youngest answer came.
+SELECT coalesce(max(received_at), 0) FROM answer WHERE account = ?;
+
+-- :replay
+UPDATE lead SET progress = 0, replayed_at = ? WHERE id = ?;
+
+-- :maybe_unsearched
+UPDATE company SET rank = 1 WHERE id = ? AND rank = 2;
+
+-- :accounts
+SELECT name FROM account ORDER BY id;
+
+-- :secret
+SELECT key FROM secret;
+
+-- :make_secret
+INSERT INTO secret (id, key) VALUES (1, ?) ON CONFLICT DO NOTHING;
+
+-- :marks
+SELECT mark FROM erased;
+
+-- :erase
+INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT DO NOTHING;
+
+-- :bodies
+-- All answers of the account, a few at a time.
+SELECT id, key, body FROM answer WHERE account = ? AND id > ? ORDER BY id LIMIT 500;
+
+-- :keep_body
+UPDATE answer SET body = ? WHERE id = ?;
+
+-- :drop_answers
+DELETE FROM answer WHERE account = ? AND key = ?;
+
+-- :blank_attempts
+-- The spend stays; what was asked is not to be guessed from it.
+UPDATE attempt SET key = x'' WHERE account = ? AND dated IS NOT NULL AND hex(key) IN (SELECT value FROM json_each(?));
+
+-- :forget_purged
+DELETE FROM purged WHERE account = ? AND key = ?;
+
+-- :rows
+-- All rows of a job, duplicates too, after a given one.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.replayed_at,
+    l.state, l.reason, coalesce(l.finished_at, 0), l.original, l.subject
+FROM lead l JOIN company c ON c.id = l.company
+WHERE l.job = ? AND l.id > ? ORDER BY l.id LIMIT 500;
+
+-- :erase_lead
+UPDATE lead SET lead_id = ?, subject = x'', company = ?, priority = 0, progress = 0, state = ?, not_before = 0,
+reason = 'erased', finished_at = ?, input = ? WHERE id = ? RETURNING job;
+
+-- :mask_lead
+UPDATE lead SET input = ?, reason = ? WHERE id = ?;
+
+-- :lonely_companies
+DELETE FROM company WHERE id = ? AND NOT EXISTS (SELECT 1 FROM lead WHERE company = ?);
+
+-- :stale
+UPDATE job SET out_stale = 1 WHERE id = ?;
+
+-- :old_answers
+SELECT count(*), count(DISTINCT key), coalesce(sum(length(body)), 0) FROM answer WHERE account = ? AND received_at < ?
+AND hex(key) NOT IN (SELECT value FROM json_each(?));
+
+-- :note_purged
+INSERT OR IGNORE INTO purged (account, key) SELECT DISTINCT account, key FROM answer
+WHERE account = ? AND received_at < ? AND hex(key) NOT IN (SELECT value FROM json_each(?));
+
+-- :purge
+DELETE FROM answer WHERE account = ? AND received_at < ? AND hex(key) NOT IN (SELECT value FROM json_each(?));
+
+-- :is_purged
+-- Whether a question's answers were dropped, and it was not answered since.
+SELECT 1 FROM purged WHERE account = ? AND key = ?;
+
+-- :unfinished
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.progress, c.rank, l.replayed_at
+FROM lead l JOIN company c ON c.id = l.company
+WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id LIMIT 500;

@@ -186,13 +186,12 @@ async def _clean_output(opened: Session, job: Job, erased: Erased, erasure: Eras
         told.given_away += [job.name] if erasure.rows or erasure.reopened else []
         return
     try:
+        told.outputs += _cut_leftovers(run_of(opened, job), erased, erasure)
         now = opened.store.jobs.find(job.name)
         if now is not None and now.stale:
             run = await open_run(opened, now)
             run.output.close()
             told.outputs.append(job.output)
-        for path in _cut_leftovers(run_of(opened, job), erased, erasure):
-            told.outputs.append(path)
     except StateError as error:
         told.unusable.append(str(error))
 

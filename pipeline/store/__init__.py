@@ -95,14 +95,16 @@ class Store:
         return [name for (name,) in self._reader.execute(SQL["accounts"])]
 
     @staticmethod
-    def compact(path: Path) -> bool:
+    def compact(path: Path, patience: float = 10.0) -> bool:
         """Write the file anew, so that no byte of what was removed is left, here or in its log.
 
-        False if another process is in the way of emptying the log. Needs as much room as the file itself.
+        False if another process is in the way of emptying the log for more than `patience` seconds. Needs as much
+        room as the file itself.
         """
         try:
             with closing(_connect(path)) as db:
                 db.execute("VACUUM")
+                db.execute(f"PRAGMA busy_timeout = {int(1000 * patience)}")
                 busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             raise _unusable(path, error) from error

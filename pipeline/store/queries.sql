@@ -169,7 +169,8 @@ DELETE FROM lead WHERE job = ? AND original IS NOT NULL AND state = 'copy'
 AND NOT EXISTS (SELECT 1 FROM lead o WHERE o.id = lead.original);
 
 -- :copied_rows
-SELECT id, row, input FROM lead WHERE original = ? ORDER BY row;
+-- Duplicates that had their line; the others get it as late copies.
+SELECT id, row, input FROM lead WHERE original = ? AND state = 'copied' ORDER BY row;
 
 -- :begin_run
 INSERT INTO run (account, owner, started_at) VALUES (?, ?, ?);

@@ -73,6 +73,26 @@ def test_what_unfinished_rows_still_need_is_spared(tmp_path: Path) -> None:
     assert len(asked) == len(set(asked))
 
 
+def test_what_a_late_duplicate_needs_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A duplicate was taken in after its lead was finished, and the run died before it had its line."""
+    site, row = Site(tmp_path, Server()), {"First Name": "Jane", "Last Name": "Smith", "Company Name": "Acme"}
+    leads = write_leads(tmp_path / "leads.csv", [row])
+    site.night(leads, **PLAN)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.app.open_run", dies)
+        with pytest.raises(KeyboardInterrupt):
+            site.night(write_leads(leads, [row, row]), **PLAN)
+    site.now += 100 * DAY
+    assert go(site).answers == 0
+    site.night(leads, **PLAN)
+    first, second = site.lines()
+    assert (second["duplicate_of"], second["email"], second["phone"]) == (1, first["email"], first["phone"])
+
+
 def test_rows_whose_answers_were_dropped_are_named_when_their_lines_must_be_made_again(site: Site) -> None:
     """A deleted output comes back with every row; those that lost their answers are told by number."""
     rows = sorted(line["row"] for line in site.lines())

@@ -13,7 +13,19 @@ from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
 from pipeline.errors import ConfigError, JobHeld, StateError, UsageError
 from pipeline.intake import take_in
 from pipeline.limits import Halted
-from pipeline.model import Answer, Judgement, Lead, Policy, Question, Questions, Stop, Stopped
+from pipeline.model import (
+    ERASED_REASON,
+    Answer,
+    Judgement,
+    Lead,
+    NoReply,
+    Outcome,
+    Policy,
+    Question,
+    Questions,
+    Stop,
+    Stopped,
+)
 from pipeline.observe.summary import JobReport, Report, days_needed
 from pipeline.planner import REFUSED_FRESH
 from pipeline.quota import DAY
@@ -41,7 +53,7 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
     async with session(parts) as opened:
         job = await _job(opened, name, output)
-        with _held(opened, job):
+        with held(opened, job):
             await take_in(opened, job, source)
             return await _work_on(opened, [opened.store.jobs.find(name) or job], key)
 
@@ -52,7 +64,7 @@ async def resume(parts: Parts, names: Iterable[str]) -> Report:
     async with session(parts) as opened:
         locks: list[Lock] = []
         try:
-            jobs = _unfinished(opened, [_job_name(name) for name in names], locks)
+            jobs = _unfinished(opened, names, locks)
             return await _work_on(opened, jobs, key)
         finally:
             for lock in locks:
@@ -69,8 +81,14 @@ def _names(settings: Settings, out: str) -> tuple[str, str]:
     return settings.job or path, path
 
 
-def _job_name(name: str) -> str:
-    return str(Path(name).expanduser().resolve()) if "/" in name or Path(name).exists() else name
+def named_jobs(opened: Session, names: Iterable[str]) -> list[Job]:
+    """Find jobs by their name or by their output; raises UsageError listing those there are."""
+    known = {job.name: job for job in opened.store.jobs.all()}
+    found = {name: known.get(name) or known.get(str(Path(name).expanduser().resolve())) for name in names}
+    if missing := [name for name, job in found.items() if job is None]:
+        listed = ", ".join(known) or "none"
+        raise UsageError(f"There is no job {missing[0]}.", f"Jobs of this account: {listed}.")
+    return [job for job in found.values() if job is not None]
 
 
 def _key_if_needed(settings: Settings) -> str:
@@ -129,7 +147,7 @@ def _shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
 
 
-class _held:  # noqa: N801 - reads as the `with` statement it serves
+class held:  # noqa: N801 - reads as the `with` statement it serves
     """Hold a job's lock; raises JobHeld naming who has it."""
 
     def __init__(self, opened: Session, job: Job) -> None:
@@ -152,25 +170,22 @@ def _held_by(lock: Lock, name: str) -> JobHeld:
     )
 
 
-def _unfinished(opened: Session, names: list[str], locks: list[Lock]) -> list[Job]:
+def _unfinished(opened: Session, names: Iterable[str], locks: list[Lock]) -> list[Job]:
     """Jobs to go on with, each with its lock taken; one that another run holds is left to it."""
     jobs = opened.store.jobs
-    known = {job.name: job for job in jobs.all()}
-    if missing := [name for name in names if name not in known]:
-        listed = ", ".join(known) or "none"
-        raise UsageError(f"There is no job {missing[0]}.", f"Jobs of this account: {listed}.")
-    chosen = [known[name] for name in names] or [job for job in known.values() if jobs.counts(job.id).pending]
-    held = []
+    named = named_jobs(opened, names)
+    chosen = named or [job for job in jobs.all() if jobs.counts(job.id).pending]
+    ours = []
     for job in chosen:
         lock = opened.store.locks.job(job.id)
         if lock.acquire():
             locks.append(lock)
-            held.append(job)
-        elif names or len(chosen) == 1:
+            ours.append(job)
+        elif named or len(chosen) == 1:
             raise _held_by(lock, job.name)
         else:
             opened.parts.say(f"{_held_by(lock, job.name).what} It is left to it.")
-    return held
+    return ours
 
 
 # --- working ------------------------------------------------------------------------------------------
@@ -182,7 +197,7 @@ async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
     try:
         for job in jobs:
             try:
-                run = await _open_run(opened, job)
+                run = await open_run(opened, job)
             except StateError as error:
                 if len(jobs) == 1:
                     raise
@@ -191,47 +206,69 @@ async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
                 runs.append(run)
         await _until_done(opened, runs, key)
         for run in runs:
-            await _rewrite_if_stale(opened, run)
+            await rewrite_if_stale(opened, run)
     finally:
         for run in runs:
             run.output.close()
     return await _report(opened, runs, unusable)
 
 
-async def _open_run(opened: Session, job: Job) -> JobRun:
-    """Make the job's output fit the state, then it can go on."""
-    settings, jobs = opened.parts.settings, opened.store.jobs
-    policies = _policies(settings, job)
+def run_of(opened: Session, job: Job) -> JobRun:
+    """How the job's rows are read and judged, and where its lines go; touches nothing."""
     output = (
         StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
     )
     columns = [job.source.get("columns", {}), *job.source.get("earlier", [])]
-    run = JobRun(job, policies[0], columns, output, has_copies=jobs.has_late_copies(job.id))
+    policy = policies_of(opened.parts.settings, job)[0]
+    return JobRun(job, policy, columns, output, has_copies=opened.store.jobs.has_late_copies(job.id))
 
+
+async def open_run(opened: Session, job: Job) -> JobRun:
+    """Make the job's output fit the state, then it can go on."""
+    run, jobs = run_of(opened, job), opened.store.jobs
+    lost: list[int] = []
+    output, recall = run.output, recaller(opened, job, lost)
     if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
-        await rewrite(run, output, jobs, _recaller(opened, policies))
-    await write_late_copies(run, jobs, _recaller(opened, policies))
+        await rewrite(run, output, jobs, recall, opened.store.erasing.erased())
+    await write_late_copies(run, jobs, recall)
+    if lost:
+        opened.parts.say(f"Written without answers that were purged: rows {_ranges(lost)} of {job.name}.")
     return run
 
 
-def _recaller(opened: Session, policies: list[Policy]) -> Callable[[Lead, Work], dict[bytes, Answer]]:
-    """Find answers to the questions of today, or to those the row was asked under."""
+def recaller(opened: Session, job: Job, lost: list[int]) -> Callable[[Lead, Work], dict[bytes, Answer]]:
+    """Find answers to the questions of today, or to those the row was asked under; note rows that lack some."""
+    policies = policies_of(opened.parts.settings, job)
 
     def answers(lead: Lead, work: Work) -> dict[bytes, Answer]:
         found = (opened.answers(lead, work, policy) for policy in policies)
-        return next(filter(None, found), {})
+        known = next(filter(None, found), {})
+        if any(opened.lacks(lead, known, policy) for policy in policies):
+            lost.append(work.row)
+        return known
 
     return answers
 
 
-async def _rewrite_if_stale(opened: Session, run: JobRun) -> None:
+def _ranges(rows: list[int]) -> str:
+    """Name rows shortly: 3-5, 9."""
+    groups: list[list[int]] = []
+    for row in sorted(rows):
+        if groups and row == groups[-1][-1] + 1:
+            groups[-1] = [groups[-1][0], row]
+        else:
+            groups.append([row])
+    return ", ".join("-".join(map(str, group)) for group in groups)
+
+
+async def rewrite_if_stale(opened: Session, run: JobRun) -> None:
     """Take back lines of rows that are not finished after all."""
     job = opened.store.jobs.find(run.job.name)
     if job is not None and job.stale and isinstance(run.output, JsonlOutput):
-        await rewrite(run, run.output, opened.store.jobs, _recaller(opened, [run.policy]))
+        await rewrite(run, run.output, opened.store.jobs, recaller(opened, job, []), opened.store.erasing.erased())
 
 
-def _policies(settings: Settings, job: Job) -> list[Policy]:
+def policies_of(settings: Settings, job: Job) -> list[Policy]:
     """The job's questions, newest first, with the judgement of today (what the user says outranks the job's)."""
     stored = Judgement(**orjson.loads(job.judgement)).model_dump()
     wanted = settings.policy.judgement
@@ -343,9 +380,12 @@ async def ask(
     """
     key = parts.settings.key()
     async with session(parts) as opened, fetching(opened, key) as fetcher:
+        erased = opened.store.erasing.erased()
         taken_in = parts.now() + (REFUSED_FRESH + DAY if fresh else 0)
 
         async def one(question: Question) -> Answer | None:
+            if erased.names(question.body.decode()):
+                return Answer(question, Outcome.REFUSED, NoReply(reason=ERASED_REASON), parts.now())
             try:
                 return await fetcher.fetch(question, taken_in, parts.settings.policy)
             except Halted:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.budget import Budget
+    from pipeline.erased import Erased
     from pipeline.fetcher import Fetcher
     from pipeline.sinks.jsonl import JsonlOutput, Output
     from pipeline.store.jobs import Jobs
@@ -220,7 +221,7 @@ class Engine:
     async def _answer(self, question: Question, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
         before = answers.get(question.key)
         after = before.received_at if before else 0.0
-        answers[question.key] = await self._fetcher.fetch(question, work.taken_in, policy, after)
+        answers[question.key] = await self._fetcher.fetch(question, work.taken_in, policy, after, work.replayed_at)
 
     async def _finish(
         self,
@@ -276,11 +277,11 @@ async def write_late_copies(run: JobRun, jobs: Jobs, recall: Callable[[Lead, Wor
 
 
 async def rewrite(
-    run: JobRun, output: JsonlOutput, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]]
+    run: JobRun, output: JsonlOutput, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]], erased: Erased
 ) -> None:
     """Write the whole output again: lines that still hold are copied, the others are made from the answers."""
     seen: set[int] = set()
-    kept = _kept_lines(run, output, jobs, seen)
+    kept = map(erased.cut_line, _kept_lines(run, output, jobs, seen))
     made = _made_lines(run, jobs, recall, seen)
     length, tail = output.write_beside(line for lines in (kept, made) for line in lines)
     await jobs.update(run.job.id, next_length=length, next_tail=tail)

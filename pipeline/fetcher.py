@@ -54,7 +54,9 @@ class Fetcher:
         """Look up at once what will be asked soon: one look at the journal instead of many."""
         self._expected.update(self._ledger.histories(questions))
 
-    async def fetch(self, question: Question, taken_in: float, policy: Policy, after: float = 0.0) -> Answer:
+    async def fetch(
+        self, question: Question, taken_in: float, policy: Policy, after: float = 0.0, replayed_at: float = 0.0
+    ) -> Answer:
         """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
 
         Raises Halted when it would have to be asked and the run is over.
@@ -64,7 +66,7 @@ class Fetcher:
             history = self._expected.pop(question.key, None)
             if history is None:
                 history = self._ledger.history(question)
-            known = recall(history, taken_in, policy)
+            known = recall(history, taken_in, policy, replayed_at)
             if known is not None and (settled(known) or known.received_at > after):
                 origin = Origin.SHARED if shared or known.received_at >= self._started else Origin.CACHE
                 return known._replace(origin=origin)

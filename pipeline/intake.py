@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from pipeline.erased import Erased, erased_input
 from pipeline.events import RowsDropped, RowsTakenIn
 from pipeline.facts import first_search
 from pipeline.model import UNREADABLE
 from pipeline.normalize import lead_of, subject_of
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.planner import Ask, next_step, unaskable
+from pipeline.store.erasure import OWN_COMPANY
 from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
-    policy = settings.policy
+    policy, erased = settings.policy, opened.store.erasing.erased()
     batch: list[Row] = []
     rows = broken = 0
 
@@ -47,7 +49,8 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     for record in source.records():
         rows += 1
         broken += record.error is not None
-        batch.append(_row(record, source, policy, settings.priority))
+        row = _row(record, source, policy, settings.priority, erased)
+        batch.append(row)
         if len(batch) >= INTAKE:
             await keep()
             batch.clear()
@@ -84,12 +87,15 @@ def _fingerprint(source: Source) -> dict[str, Any] | None:
     return {"size": found.size, "mtime_ns": found.mtime_ns, "digest": source.digest().hex()}
 
 
-def _row(record: Record, source: Source, policy: Policy, priority: str | None) -> Row:
+def _row(record: Record, source: Source, policy: Policy, priority: str | None, erased: Erased) -> Row:
     """Make a row of the state from a record: who it is, what it shares, how early it should come."""
     values = dict(record.values)
     if record.error is not None:
         values[UNREADABLE] = record.error
     lead = lead_of(record.row, values, source.columns)
+    if erased and erased.is_row(lead, subject_of(lead)):
+        return _erased_row(lead, erased)
+    values = erased.masked(values) if erased else values
     text = orjson.dumps(values)
     nothing = unaskable(lead, policy) is not None
     rank, need = (FREE, LOOK) if nothing else _standing(lead, policy)
@@ -113,6 +119,21 @@ def _standing(lead: Lead, policy: Policy) -> tuple[int, int]:
         return TO_SEARCH, WAITS_FOR_SEARCH
     step = next_step(lead, {}, policy, 0.0)
     return NO_COMPANY, step.left if isinstance(step, Ask) else LOOK
+
+
+def _erased_row(lead: Lead, erased: Erased) -> Row:
+    """Of somebody who was erased only the row's number is kept, and hashes that nobody can turn back."""
+    return Row(
+        row=lead.row,
+        lead_id=erased.row_id(lead.lead_id),
+        subject=b"",
+        company_key=OWN_COMPANY,
+        spelling=None,
+        rank=FREE,
+        need=LOOK,
+        priority=0.0,
+        input=erased_input(),
+    )
 
 
 def _id_of(text: bytes) -> str:

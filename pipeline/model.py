@@ -45,6 +45,13 @@ UNREADABLE: Final = "_error"
 """The key of `Lead.input` that says why a row could not be read."""
 
 
+ERASED: Final = "_erased"
+"""The only key of `Lead.input` in a row about somebody who was erased."""
+
+ERASED_REASON: Final = "erased"
+"""Why such a row, and such an address, is not asked about."""
+
+
 class Lead(Frozen):
     """One row of the user's list as the rules see it; absent or unusable fields are None.
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.facts import Facts, company_asked, first_search, gather, reachable, sure_email, sure_phone, used
 from pipeline.model import (
+    ERASED,
+    ERASED_REASON,
     UNREADABLE,
     Answer,
     Endpoint,
@@ -107,6 +109,8 @@ def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: 
 
 def unaskable(lead: Lead, policy: Policy) -> str | None:
     """Why no step that is wanted can be asked for this row; None if one can."""
+    if ERASED in lead.input:
+        return ERASED_REASON
     if error := lead.input.get(UNREADABLE):
         return f"row: {error}"
     steps = policy.judgement.steps
@@ -157,6 +161,25 @@ def _in_order(lead: Lead, facts: Facts, policy: Policy, *, thrifty: bool) -> Ite
         yield facts.phones
 
 
+def ahead(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> tuple[Question, ...]:
+    """Every question this lead may rest on, as far as they are known by now."""
+    return tuple(_in_order(lead, gather(lead, answers, policy), policy, thrifty=False))
+
+
+def at_most(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> tuple[set[bytes], int]:
+    """Questions that may still be asked for a lead, repeats apart: keys of those known, and how many may follow."""
+    if unaskable(lead, policy):
+        return set(), 0
+    known = ahead(lead, answers, policy)
+    open_ = {question.key for question in known if not settled(answers.get(question.key))}
+    if not any(question.key in open_ for question in known if question.endpoint is Endpoint.SEARCH):
+        return open_, 0
+    steps, asked = policy.judgement.steps, {question.endpoint for question in known}
+    wider = lead.names_person and policy.questions.widen_limit > policy.questions.limit
+    follow = (Endpoint.VERIFY in steps, Endpoint.PHONES in steps and Endpoint.PHONES not in asked, wider)
+    return open_, sum(follow)
+
+
 # --- answers ------------------------------------------------------------------------------------------
 
 
@@ -167,6 +190,11 @@ def conclusive(outcome: Outcome, reply: object) -> bool:
     return outcome in (Outcome.NOT_FOUND, Outcome.REFUSED)
 
 
+def _told(answer: Answer) -> bool:
+    """Whether the API knew: it found, or found nobody."""
+    return answer.outcome is not Outcome.REFUSED and conclusive(answer.outcome, answer.reply)
+
+
 def settled(answer: Answer | None) -> bool:
     """Whether asking again is pointless: it was answered, or tried as often as is reasonable."""
     if answer is None:
@@ -174,13 +202,16 @@ def settled(answer: Answer | None) -> bool:
     return conclusive(answer.outcome, answer.reply) or answer.inconclusive >= TRIES[answer.outcome]
 
 
-def recall(history: Sequence[Answer], taken_in: float, policy: Policy) -> Answer | None:
+def recall(history: Sequence[Answer], taken_in: float, policy: Policy, replayed_at: float = 0.0) -> Answer | None:
     """Of all answers to one question, newest first, the one that holds for a row taken in then.
 
     An answer counts if it came no earlier than its freshness before the row was taken in, so a backfill of
-    weeks pays once and a new row gets fresh data.
+    weeks pays once and a new row gets fresh data. For a replayed row, refusals and what settled nothing count
+    only if they came later than that.
     """
     fresh = [answer for answer in history if answer.received_at >= taken_in - _freshness(answer, policy)]
+    if replayed_at:
+        fresh = [answer for answer in fresh if answer.received_at > replayed_at or _told(answer)]
     for answer in fresh:
         if conclusive(answer.outcome, answer.reply):
             return answer

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import signal
 import time
 import uuid
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from pipeline.erased import Erased
     from pipeline.fetcher import Sender
+    from pipeline.model import Permit
+    from pipeline.protocol import RawReply
     from pipeline.settings import Settings
     from pipeline.store.ledger import Usage
     from pipeline.store.records import Work
@@ -104,7 +108,13 @@ class Session:
 
     def answers(self, lead: Lead, work: Work, policy: Policy) -> dict[bytes, Answer]:
         """Collect what is already known of a lead, without asking."""
-        return known_answers(self.store, lead, work.taken_in, policy)
+        return known_answers(self.store, lead, work, policy)
+
+    def lacks(self, lead: Lead, answers: dict[bytes, Answer], policy: Policy) -> bool:
+        """Whether a lead's next answer is one that was dropped as too old."""
+        step = next_step(lead, answers, policy, math.inf)
+        questions = step.questions if isinstance(step, Ask) else ()
+        return any(self.store.erasing.was_purged(question.key) for question in questions)
 
     def usage(self) -> Usage:
         """What the account's window holds now."""
@@ -112,13 +122,13 @@ class Session:
         return self.store.ledger.usage(limits.window, limits.quota, self.budget.clock())
 
 
-def known_answers(store: Store, lead: Lead, taken_in: float, policy: Policy) -> dict[bytes, Answer]:
+def known_answers(store: Store, lead: Lead, work: Work, policy: Policy) -> dict[bytes, Answer]:
     """Follow the planner as far as the journal goes."""
     answers: dict[bytes, Answer] = {}
     while isinstance(step := next_step(lead, answers, policy, 0.0), Ask):
         before = len(answers)
         for question in step.questions:
-            known = recall(store.ledger.history(question), taken_in, policy)
+            known = recall(store.ledger.history(question), work.taken_in, policy, work.replayed_at)
             if known is not None:
                 answers[question.key] = known
         if len(answers) == before:
@@ -184,6 +194,20 @@ async def session(parts: Parts) -> AsyncIterator[Session]:
             alive.release()
 
 
+@contextmanager
+def every_account(parts: Parts) -> Iterator[list[Session]]:
+    """Open the state as each of its accounts sees it, that of the settings first. Nothing is spent through these."""
+    path, ours = state_path(parts.settings), account_of(parts.settings)
+    with ExitStack() as stack:
+
+        def opened(account: str) -> Session:
+            store = Store.open(path, account, inline=parts.inline_state, durable=parts.durable_state)
+            return Session(parts, stack.enter_context(store))
+
+        first = opened(ours)
+        yield [first, *(opened(name) for name in first.store.accounts() if name != ours)]
+
+
 async def _renew_credits(opened: Session) -> None:
     """On the day the billing cycle turns, the old reading says nothing any more."""
     parts, store = opened.parts, opened.store
@@ -205,7 +229,21 @@ async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
     connect = session.parts.connect or _client
     with _stop_at(session), _signals(session), _few_collections():
         async with connect(session, key) as sender:
-            yield Fetcher(session.store.ledger, session.budget, sender)
+            erased = session.store.erasing.erased()
+            yield Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)
+
+
+@dataclass(frozen=True, slots=True)
+class Discreet:
+    """Whatever the API says of people who were erased ends here, before it is kept or read."""
+
+    sender: Sender
+    erased: Erased
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Send, and cut the answer."""
+        raw = await self.sender.send(permit)
+        return raw._replace(body=self.erased.cut(raw.body))
 
 
 @contextmanager

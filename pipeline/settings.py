@@ -49,6 +49,12 @@ def _seconds(value: object) -> object:
     return value
 
 
+def duration(text: str) -> float | None:
+    """Seconds of "90d", "48h", "60m", "90s"; None if it is not a duration. A bare number has no unit here."""
+    seconds = None if text.strip().isdecimal() else _seconds(text)
+    return seconds if isinstance(seconds, float) else None
+
+
 def _headers(value: object) -> object:
     """Take "field=header,field=header" for a table, as the environment variable writes it."""
     if isinstance(value, str):

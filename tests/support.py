@@ -172,7 +172,11 @@ class Site:
         """Run `resume`."""
         return self._run(lambda parts: app.resume(parts, names), at, changes)
 
-    def _run(self, work: Callable[[Parts], Awaitable[Report]], at: float | None, changes: dict[str, Any]) -> Report:
+    def command(self, work: Callable[[Parts], Awaitable[T]], *, at: float | None = None, **changes: Any) -> T:
+        """Run what another command does."""
+        return self._run(work, at, changes)
+
+    def _run(self, work: Callable[[Parts], Awaitable[T]], at: float | None, changes: dict[str, Any]) -> T:
         self.now = self.now if at is None else at
         parts = Parts(
             self.settings(**changes),
@@ -186,7 +190,7 @@ class Site:
             connect=self._connect,
         )
 
-        async def go() -> Report:
+        async def go() -> T:
             try:
                 return await work(parts)
             finally:

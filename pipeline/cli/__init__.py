@@ -9,6 +9,9 @@ import click
 from pipeline import __version__
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
+from pipeline.cli.forget import forget
+from pipeline.cli.purge import purge
+from pipeline.cli.replay import replay
 from pipeline.cli.sandbox import sandbox
 from pipeline.cli.status import status
 from pipeline.cli.verify import verify
@@ -31,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, status, doctor, sandbox):
+for command in (enrich, resume, verify, status, replay, forget, purge, doctor, sandbox):
     cli.add_command(command)
 
 

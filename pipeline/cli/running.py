@@ -156,6 +156,20 @@ async def parts(context: Context) -> AsyncIterator[Parts]:
         yield made
 
 
+def offline(context: Context) -> Parts:
+    """Make the parts of a command that asks nothing."""
+    from pipeline.session import Parts
+
+    return Parts(context.settings, context.log.event, context.log.say, signals=False)
+
+
+def print_json(**told: object) -> None:
+    """Print a result for machines."""
+    import orjson
+
+    print(orjson.dumps({"schema_version": 1, **told}, option=orjson.OPT_INDENT_2).decode())
+
+
 def settings_for(settings: Settings, base_url: str) -> Settings:
     """Point the settings at a sandbox."""
     from pydantic import SecretStr

@@ -7,6 +7,7 @@ the state does not know is never touched.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 from pipeline.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 TAIL: Final = 4096
@@ -155,6 +156,28 @@ class JsonlOutput:
             self._beside.replace(self.path)
             _sync_folder(self.path.parent)
             self._reopen()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def change_leftovers(self, change: Callable[[bytes], bytes]) -> Iterator[str]:
+        """Change lines of the copies that were kept aside, each copy atomically; names those that changed.
+
+        A version that a crash left unfinished is nobody's and goes.
+        """
+        try:
+            self._beside.unlink(missing_ok=True)
+            for copy in sorted(self.path.parent.glob(glob.escape(self.path.name) + ".torn-*")):
+                with copy.open("rb") as file:
+                    if all(change(line) == line for line in file):
+                        continue
+                    file.seek(0)
+                    with _private(self._beside) as target:
+                        target.writelines(map(change, file))
+                        target.flush()
+                        os.fsync(target.fileno())
+                self._beside.replace(copy)
+                _sync_folder(self.path.parent)
+                yield str(copy)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import StateError
 from pipeline.store.commit import Committer, explain
+from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
 from pipeline.store.locks import Locks
+from pipeline.store.sql import MIGRATIONS, SQL
 
 if TYPE_CHECKING:
     from typing import Self
 
-VERSION = 1
+VERSION = 2
 """The schema's version; a file with a later one was written by a newer program."""
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
@@ -29,12 +31,17 @@ MOUNTS = Path("/proc/self/mounts")
 
 @dataclass(slots=True)
 class Store:
-    """An open state file: `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work."""
+    """An open state file.
+
+    `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
+    before its time.
+    """
 
     path: Path
     jobs: Jobs
     ledger: Ledger
     locks: Locks
+    erasing: Erasing
     _committer: Committer
     _reader: sqlite3.Connection
 
@@ -66,6 +73,7 @@ class Store:
             jobs=Jobs(committer, reader, account_id),
             ledger=Ledger(committer, reader, account_id, owner, locks.alive),
             locks=locks,
+            erasing=Erasing(committer, reader, account_id),
             _committer=committer,
             _reader=reader,
         )
@@ -81,6 +89,26 @@ class Store:
         finally:
             db.close()
         return float(row[0]) if row else None
+
+    def accounts(self) -> list[str]:
+        """Every account this file knows."""
+        return [name for (name,) in self._reader.execute(SQL["accounts"])]
+
+    @staticmethod
+    def compact(path: Path, patience: float = 10.0) -> bool:
+        """Write the file anew, so that no byte of what was removed is left, here or in its log.
+
+        False if another process is in the way of emptying the log for more than `patience` seconds. Needs as much
+        room as the file itself.
+        """
+        try:
+            with closing(_connect(path)) as db:
+                db.execute("VACUUM")
+                db.execute(f"PRAGMA busy_timeout = {int(1000 * patience)}")
+                busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from error
+        return not busy
 
     def close(self) -> None:
         """Write what is queued and close the file."""
@@ -120,9 +148,27 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         )
     if version == VERSION:
         return
+    if version:
+        _upgrade(db)
+        return
     db.execute("PRAGMA journal_mode = WAL")
     schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
     db.executescript(f"BEGIN IMMEDIATE;\n{_only_once(schema)}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Take every step from the file's version to ours, all or none; another process may have taken them meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        for step in range(version + 1, VERSION + 1):
+            for statement in MIGRATIONS[str(step)].split(";\n"):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {max(version, VERSION)}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
 
 
 def _only_once(schema: str) -> str:

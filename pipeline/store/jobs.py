@@ -207,10 +207,29 @@ class Jobs:
 
         def reopen(tx: Transaction) -> None:
             for work in works:
-                _reopen(tx.db, job, work)
+                reopen_row(tx.db, job, work)
             tx.db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (job,))
 
         await self._committer.run(reopen)
+
+    def replayable(self, job: int, since: float) -> list[Work]:
+        """Rows given up or resting on a refused question, finished since then."""
+        return [Work(*row) for row in self._reader.execute(SQL["replayable"], (job, since))]
+
+    def newest_answer(self) -> float:
+        """When the account's youngest answer came; what is in the journal now came no later."""
+        return float(self._reader.execute(SQL["newest_of_all"], (self._account,)).fetchone()[0])
+
+    async def replay(self, job: int, works: Sequence[Work], up_to: float) -> None:
+        """Make finished leads ready again; what settled nothing `up_to` then counts no longer for them."""
+
+        def replay(tx: Transaction) -> None:
+            for work in works:
+                reopen_row(tx.db, job, work)
+            tx.db.executemany(SQL["replay"], [(up_to, work.id) for work in works])
+            tx.db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (job,))
+
+        await self._committer.run(replay)
 
     async def put_back(self, job: int, work: Work, progress: Progress) -> None:
         """Leave a lead for later, noting how far it got, so that it comes when it is due."""
@@ -228,6 +247,13 @@ class Jobs:
         """All finished leads, to write the output again."""
         last = 0
         while rows := self._reader.execute(SQL["finished"], (job, last, 500)).fetchall():
+            yield from (Work(*row) for row in rows)
+            last = rows[-1][0]
+
+    def unfinished(self, job: int) -> Iterator[Work]:
+        """All leads that are ready or deferred."""
+        last = 0
+        while rows := self._reader.execute(SQL["unfinished"], (job, last)).fetchall():
             yield from (Work(*row) for row in rows)
             last = rows[-1][0]
 
@@ -283,7 +309,8 @@ def _note(db: sqlite3.Connection, job: int, gone: Sequence[tuple[Work, Progress]
     db.executemany(SQL["count_chance"], [(job, need, n) for need, n in needs.items()])
 
 
-def _reopen(db: sqlite3.Connection, job: int, work: Work) -> None:
+def reopen_row(db: sqlite3.Connection, job: int, work: Work) -> None:
+    """Make a finished lead ready again; its duplicates wait for it."""
     state = db.execute(SQL["state_of"], (work.id,)).fetchone()[0]
     if state == READY:
         return

@@ -74,7 +74,7 @@ WHERE job = ? AND state = 'deferred' AND not_before <= ? RETURNING company;
 
 -- :leads_next
 -- Leads that wait for no search, best first: the user's priority, then the fewest requests; but for those in hand.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
 FROM lead l CROSS JOIN company c
 WHERE l.job = ? AND l.state = 'ready' AND l.need >= 0 AND c.id = l.company
 AND l.id NOT IN (SELECT value FROM json_each(?))
@@ -82,7 +82,7 @@ ORDER BY l.priority DESC, l.need, l.id LIMIT ?;
 
 -- :searches_next
 -- Companies to search, most waiting leads first, each with the lead that carries its search.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, c.priority, c.waiting
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, c.priority, c.waiting, l.replayed_at
 FROM company c CROSS JOIN lead l ON l.id =
     (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
 WHERE c.job = ? AND c.rank = 1 AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
@@ -90,7 +90,7 @@ ORDER BY c.priority DESC, c.waiting DESC, c.id LIMIT ?;
 
 -- :oldest
 -- The companies that were taken in first and still have waiting leads, each with one.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
 FROM company c CROSS JOIN lead l ON l.id =
     (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
 WHERE c.job = ? AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
@@ -102,13 +102,15 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copy' ORDER BY r
 
 -- :late_copies
 -- Duplicates that were taken in after their lead was finished.
-SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.need, o.priority, c.waiting, o.state, o.reason, o.finished_at
+SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.need, o.priority, c.waiting,
+    o.replayed_at, o.state, o.reason, o.finished_at
 FROM lead d JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
 WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT IN ('ready', 'deferred');
 
 -- :finished
 -- Finished leads after a given one, to write the output again.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.state, l.reason, l.finished_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting,
+    l.replayed_at, l.state, l.reason, l.finished_at
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready', 'deferred')
 ORDER BY l.id LIMIT ?;
@@ -205,7 +207,8 @@ DELETE FROM lead WHERE job = ? AND original IS NOT NULL AND state = 'copy'
 AND NOT EXISTS (SELECT 1 FROM lead o WHERE o.id = lead.original);
 
 -- :copied_rows
-SELECT id, row, input FROM lead WHERE original = ? ORDER BY row;
+-- Duplicates that had their line; the others get it as late copies.
+SELECT id, row, input FROM lead WHERE original = ? AND state = 'copied' ORDER BY row;
 
 -- :begin_run
 INSERT INTO run (account, owner, started_at) VALUES (?, ?, ?);
@@ -228,3 +231,91 @@ SELECT state FROM lead WHERE id = ?;
 
 -- :reopen
 UPDATE lead SET state = 'ready', not_before = 0, reason = NULL, finished_at = NULL WHERE id = ?;
+
+-- :replayable
+-- Rows that were given up, or rest on a refused question, finished since a moment.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
+    l.state, l.reason, l.finished_at
+FROM lead l JOIN company c ON c.id = l.company
+WHERE l.job = ? AND l.finished_at >= ? AND l.original IS NULL AND (l.state = 'failed' OR l.state IN ('not_found', 'partial')
+    AND (l.reason LIKE '% refused: %' OR l.reason LIKE '% said_no: %'))
+ORDER BY l.id;
+
+-- :newest_of_all
+-- When the account's youngest answer came.
+SELECT coalesce(max(received_at), 0) FROM answer WHERE account = ?;
+
+-- :replay
+UPDATE lead SET need = 0, replayed_at = ? WHERE id = ?;
+
+-- :accounts
+SELECT name FROM account ORDER BY id;
+
+-- :secret
+SELECT key FROM secret;
+
+-- :make_secret
+INSERT INTO secret (id, key) VALUES (1, ?) ON CONFLICT DO NOTHING;
+
+-- :marks
+SELECT mark FROM erased;
+
+-- :erase
+INSERT INTO erased (mark, at) VALUES (?, ?) ON CONFLICT DO NOTHING;
+
+-- :bodies
+-- All answers of the account, a few at a time.
+SELECT id, key, body FROM answer WHERE account = ? AND id > ? ORDER BY id LIMIT 500;
+
+-- :keep_body
+UPDATE answer SET body = ? WHERE id = ?;
+
+-- :drop_answers
+DELETE FROM answer WHERE account = ? AND key = ?;
+
+-- :blank_attempts
+-- The spend stays; what was asked is not to be guessed from it.
+UPDATE attempt SET key = x'' WHERE account = ? AND dated IS NOT NULL AND hex(key) IN (SELECT value FROM json_each(?));
+
+-- :forget_purged
+DELETE FROM purged WHERE account = ? AND key = ?;
+
+-- :rows
+-- All rows of a job, duplicates too, after a given one.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
+    l.state, l.reason, coalesce(l.finished_at, 0), l.original, l.subject
+FROM lead l JOIN company c ON c.id = l.company
+WHERE l.job = ? AND l.id > ? ORDER BY l.id LIMIT 500;
+
+-- :erase_lead
+UPDATE lead SET lead_id = ?, subject = x'', company = ?, priority = 0, need = 0, state = ?, not_before = 0,
+reason = 'erased', finished_at = ?, input = ? WHERE id = ? RETURNING job;
+
+-- :mask_lead
+UPDATE lead SET input = ?, reason = ? WHERE id = ?;
+
+-- :lonely_companies
+DELETE FROM company WHERE id = ? AND NOT EXISTS (SELECT 1 FROM lead WHERE company = ?);
+
+-- :stale
+UPDATE job SET out_stale = 1 WHERE id = ?;
+
+-- :old_answers
+SELECT count(*), count(DISTINCT key), coalesce(sum(length(body)), 0) FROM answer WHERE account = ? AND received_at < ?
+AND hex(key) NOT IN (SELECT value FROM json_each(?));
+
+-- :note_purged
+INSERT OR IGNORE INTO purged (account, key) SELECT DISTINCT account, key FROM answer
+WHERE account = ? AND received_at < ? AND hex(key) NOT IN (SELECT value FROM json_each(?));
+
+-- :purge
+DELETE FROM answer WHERE account = ? AND received_at < ? AND hex(key) NOT IN (SELECT value FROM json_each(?));
+
+-- :is_purged
+-- Whether a question's answers were dropped, and it was not answered since.
+SELECT 1 FROM purged WHERE account = ? AND key = ?;
+
+-- :unfinished
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
+FROM lead l JOIN company c ON c.id = l.company
+WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id LIMIT 500;

@@ -70,6 +70,7 @@ class Work(NamedTuple):
     need: int
     priority: float
     waiting: int
+    replayed_at: float = 0.0
     state: str = READY
     reason: str | None = None
     finished_at: float = 0.0

@@ -100,7 +100,8 @@ CREATE TABLE lead (
     taken_in     REAL    NOT NULL,
     finished_at  REAL,
     seen         INTEGER NOT NULL,          -- the last intake that had this row
-    input        TEXT    NOT NULL           -- every column as it came, JSON
+    input        TEXT    NOT NULL,          -- every column as it came, JSON
+    replayed_at  REAL    NOT NULL DEFAULT 0 -- answers up to then count only if they found or found nobody
 ) STRICT;
 CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
@@ -115,6 +116,23 @@ CREATE TABLE chance (
     n            INTEGER NOT NULL,
     PRIMARY KEY (job, need)
 ) STRICT;
+
+-- Who must stay out: a keyed hash of each erased address and row. The key never leaves this file.
+CREATE TABLE erased (
+    mark         BLOB    NOT NULL UNIQUE,
+    at           REAL    NOT NULL
+) STRICT;
+CREATE TABLE secret (
+    id           INTEGER PRIMARY KEY CHECK (id = 1),
+    key          BLOB    NOT NULL
+) STRICT;
+
+-- Questions whose answers were dropped as too old: what a line made again lacks.
+CREATE TABLE purged (
+    account      INTEGER NOT NULL REFERENCES account,
+    key          BLOB    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX purged_key ON purged (account, key);
 
 -- What each night did.
 CREATE TABLE run (

@@ -1,12 +1,13 @@
-"""The named statements of queries.sql."""
+"""The named statements of queries.sql, and the steps of migrations.sql by version."""
 
 from pathlib import Path
 
 
-def _load() -> dict[str, str]:
-    text = Path(__file__).with_name("queries.sql").read_text("utf-8")
+def _load(file: str) -> dict[str, str]:
+    text = Path(__file__).with_name(file).read_text("utf-8")
     blocks = text.split("-- :")[1:]
     return {name.strip(): body.strip() for name, _, body in (block.partition("\n") for block in blocks)}
 
 
-SQL = _load()
+SQL = _load("queries.sql")
+MIGRATIONS = _load("migrations.sql")

@@ -116,6 +116,16 @@ def test_a_duplicate_that_comes_later_gets_its_line(tmp_path: Path) -> None:
     assert len(site.server.log) == asked
 
 
+def test_a_late_duplicate_has_one_line_though_the_output_was_lost(tmp_path: Path) -> None:
+    """The output is written again and the duplicate gets its line: once, not by both."""
+    site, row = Site(tmp_path, Server()), {"First Name": "Jane", "Last Name": "Smith", "Company Name": "Acme"}
+    leads = write_leads(tmp_path / "leads.csv", [row])
+    site.night(leads, **PLAN)
+    site.out.unlink()
+    site.night(write_leads(leads, [row, row]), **PLAN)
+    assert [(line["row"], line["duplicate_of"]) for line in site.lines()] == [(1, None), (2, 1)]
+
+
 def test_other_questions_are_refused_with_what_they_would_cost(tmp_path: Path) -> None:
     """Another body is another bill: it takes --new-policy, and then only unfinished rows."""
     site = Site(tmp_path, Server())

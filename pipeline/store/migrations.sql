@@ -1,0 +1,17 @@
+-- What brings an older state file up to date, by the version it then has. schema.sql is the newest.
+
+-- :2
+ALTER TABLE lead ADD COLUMN replayed_at REAL NOT NULL DEFAULT 0;
+CREATE TABLE erased (mark BLOB NOT NULL UNIQUE, at REAL NOT NULL) STRICT;
+CREATE TABLE secret (id INTEGER PRIMARY KEY CHECK (id = 1), key BLOB NOT NULL) STRICT;
+CREATE TABLE purged (account INTEGER NOT NULL REFERENCES account, key BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX purged_key ON purged (account, key);
+DROP INDEX company_work;
+CREATE INDEX company_search ON company (job, priority DESC, waiting DESC, id) WHERE rank = 1 AND waiting > 0;
+CREATE INDEX company_age ON company (job, id) WHERE waiting > 0;
+ALTER TABLE lead ADD COLUMN need INTEGER NOT NULL DEFAULT 0;
+UPDATE lead SET need = -1 WHERE state IN ('ready', 'deferred') AND (SELECT rank FROM company WHERE id = lead.company) = 1;
+DROP INDEX lead_work;
+CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
+CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
+CREATE TABLE chance (job INTEGER NOT NULL REFERENCES job, need INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (job, need)) STRICT;

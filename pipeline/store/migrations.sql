@@ -12,6 +12,7 @@ CREATE INDEX company_age ON company (job, id) WHERE waiting > 0;
 ALTER TABLE lead ADD COLUMN need INTEGER NOT NULL DEFAULT 0;
 UPDATE lead SET need = -1 WHERE state IN ('ready', 'deferred') AND (SELECT rank FROM company WHERE id = lead.company) = 1;
 DROP INDEX lead_work;
+ALTER TABLE lead DROP COLUMN progress;
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
 CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
 CREATE TABLE chance (job INTEGER NOT NULL REFERENCES job, need INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (job, need)) STRICT;

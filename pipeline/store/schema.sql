@@ -92,8 +92,6 @@ CREATE TABLE lead (
     subject      BLOB    NOT NULL,          -- hash of what matters: company, person, address
     company      INTEGER NOT NULL,
     priority     REAL    NOT NULL DEFAULT 0,
-    need         INTEGER NOT NULL DEFAULT 0,    -- requests it needed when last looked at; 0: to be looked at, -1: its
-                                            -- company is to be searched first (and then has rank 1)
     state        TEXT    NOT NULL,
     not_before   REAL    NOT NULL DEFAULT 0,
     reason       TEXT,
@@ -101,7 +99,9 @@ CREATE TABLE lead (
     finished_at  REAL,
     seen         INTEGER NOT NULL,          -- the last intake that had this row
     input        TEXT    NOT NULL,          -- every column as it came, JSON
-    replayed_at  REAL    NOT NULL DEFAULT 0 -- answers up to then count only if they found or found nobody
+    replayed_at  REAL    NOT NULL DEFAULT 0,    -- answers up to then count only if they found or found nobody
+    need         INTEGER NOT NULL DEFAULT 0 -- requests it needed when last looked at; 0: to be looked at, -1: its
+                                            -- company is to be searched first (and then has rank 1)
 ) STRICT;
 CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;

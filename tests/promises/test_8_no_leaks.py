@@ -238,7 +238,8 @@ async def test_an_output_its_owner_opened_to_others_stays_open_and_doctor_says_s
     """New files are 0600; who opens his output by chmod may, nights only append to it, and doctor names it."""
     write_leads(tmp_path / "leads.csv", people(4, 1))
     async with site(tmp_path) as (machine, _):
-        assert (await machine.run("enrich", "leads.csv", "-o", "out.jsonl", *PLAN, "--max-requests", "4")).code == 0
+        assert (await machine.run("enrich", "leads.csv", "-o", "out.jsonl", *PLAN, "--max-requests", "8")).code == 0
+        assert machine.out.stat().st_size
         closed = await machine.run("doctor")
         machine.out.chmod(0o644)
         assert (await machine.run("enrich", "leads.csv", "-o", "out.jsonl", *PLAN)).code == 0

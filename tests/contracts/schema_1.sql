@@ -1,0 +1,117 @@
+-- What survives a crash. Times are Unix seconds. A lead's progress is not here: it is recomputed from `answer`.
+
+CREATE TABLE account (
+    id           INTEGER PRIMARY KEY,
+    name         TEXT    NOT NULL UNIQUE,   -- API host and account name: whose quota and credits these are
+    key_mark     TEXT,                      -- a short hash of the key last used, to notice that it changed
+    credits      INTEGER,                   -- the credit ledger: last reading less what was counted since; NULL: never told
+    credits_at   REAL,                      -- when `credits` was last read off an answer
+    shut_until   REAL                       -- told by 429 or 402: nothing is sent before
+) STRICT;
+
+-- One row is a reservation, a claim on its question, and a spend. `dated` NULL: under way, or its process died.
+CREATE TABLE attempt (
+    id           INTEGER PRIMARY KEY,
+    account      INTEGER NOT NULL REFERENCES account,
+    key          BLOB    NOT NULL,
+    endpoint     TEXT    NOT NULL,
+    owner        TEXT    NOT NULL,          -- the run that sent it; alive while its lock is held
+    ceiling      INTEGER NOT NULL,          -- credits held back while under way
+    cost         INTEGER,                   -- credits counted as gone
+    reserved_at  REAL    NOT NULL,
+    dated        INTEGER,                   -- the second that counts for the quota; 0: never sent, counts nowhere
+    outcome      TEXT
+) STRICT;
+CREATE INDEX attempt_dated ON attempt (account, dated);
+CREATE INDEX attempt_open ON attempt (account, ceiling) WHERE dated IS NULL;
+CREATE UNIQUE INDEX attempt_claim ON attempt (account, key) WHERE dated IS NULL;
+
+-- Journal, cache and dedupe in one: every answer that was paid for, as it came. status 0: the note "gave up".
+CREATE TABLE answer (
+    id           INTEGER PRIMARY KEY,
+    account      INTEGER NOT NULL REFERENCES account,
+    key          BLOB    NOT NULL,
+    endpoint     TEXT    NOT NULL,
+    status       INTEGER NOT NULL,
+    received_at  REAL    NOT NULL,
+    credits_remaining INTEGER,
+    body         BLOB    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX answer_key ON answer (account, key, received_at DESC, id);
+
+CREATE TABLE job (
+    id           INTEGER PRIMARY KEY,
+    account      INTEGER NOT NULL REFERENCES account,
+    name         TEXT    NOT NULL UNIQUE,   -- --job NAME, else the resolved path of the output
+    output       TEXT    NOT NULL,          -- resolved path, or "-"
+    priority     INTEGER NOT NULL DEFAULT 0,
+    created_at   REAL    NOT NULL,
+    questions    TEXT    NOT NULL,          -- the frozen half of the policy, JSON
+    judgement    TEXT    NOT NULL,          -- the other half as last used, JSON
+    source       TEXT    NOT NULL DEFAULT '{}', -- how the input was read, and its fingerprint, JSON
+    intake       INTEGER NOT NULL DEFAULT 0,    -- how many times a list was taken in
+    next_row     INTEGER NOT NULL DEFAULT 0,    -- rows of the list read last
+    out_length   INTEGER NOT NULL DEFAULT 0,    -- bytes of the output that are accounted for
+    out_tail     BLOB    NOT NULL DEFAULT x'',  -- checksum of the last of them
+    next_length  INTEGER,                   -- the same of a rewrite about to be put in place
+    next_tail    BLOB,
+    out_stale    INTEGER NOT NULL DEFAULT 0 -- a finished row changed: the output must be rewritten
+) STRICT;
+
+-- How many leads of a job are in each state, kept in the transactions that change them.
+CREATE TABLE tally (
+    job          INTEGER NOT NULL REFERENCES job,
+    state        TEXT    NOT NULL,
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (job, state)
+) STRICT;
+
+-- Rows of one company share its search and wait together. rank 3: rows that cost nothing, 2: search answered,
+-- 1: search to be asked, 0: no company to search for.
+CREATE TABLE company (
+    id           INTEGER PRIMARY KEY,
+    job          INTEGER NOT NULL REFERENCES job,
+    key          TEXT    NOT NULL,
+    spelling     TEXT,                      -- of the first row taken in; never changed, it is part of the question
+    rank         INTEGER NOT NULL,
+    priority     REAL    NOT NULL DEFAULT 0,
+    waiting      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX company_key ON company (job, key);
+CREATE INDEX company_work ON company (job, priority DESC, rank DESC, waiting DESC, id) WHERE waiting > 0;
+
+-- state: ready, deferred (until not_before), a finished status, or for duplicates copy (no line yet), copied.
+CREATE TABLE lead (
+    id           INTEGER PRIMARY KEY,
+    job          INTEGER NOT NULL REFERENCES job,
+    row          INTEGER NOT NULL,
+    lead_id      TEXT    NOT NULL,
+    occurrence   INTEGER NOT NULL DEFAULT 0,    -- 0, or which duplicate of the lead this is
+    original     INTEGER,                   -- the lead this row duplicates
+    subject      BLOB    NOT NULL,          -- hash of what matters: company, person, address
+    company      INTEGER NOT NULL,
+    priority     REAL    NOT NULL DEFAULT 0,
+    progress     INTEGER NOT NULL DEFAULT 0,    -- questions answered when last put back
+    state        TEXT    NOT NULL,
+    not_before   REAL    NOT NULL DEFAULT 0,
+    reason       TEXT,
+    taken_in     REAL    NOT NULL,
+    finished_at  REAL,
+    seen         INTEGER NOT NULL,          -- the last intake that had this row
+    input        TEXT    NOT NULL           -- every column as it came, JSON
+) STRICT;
+CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
+CREATE INDEX lead_work ON lead (company, priority DESC, progress DESC, id) WHERE state = 'ready';
+CREATE INDEX lead_deferred ON lead (job, not_before) WHERE state = 'deferred';
+CREATE INDEX lead_copy ON lead (original, state) WHERE original IS NOT NULL;
+
+-- What each night did.
+CREATE TABLE run (
+    id           INTEGER PRIMARY KEY,
+    account      INTEGER NOT NULL REFERENCES account,
+    owner        TEXT    NOT NULL,
+    started_at   REAL    NOT NULL,
+    ended_at     REAL,
+    stop         TEXT,
+    requests     INTEGER NOT NULL DEFAULT 0
+) STRICT;

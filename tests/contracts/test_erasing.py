@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs_site import NOW, order
+from jobs_site import NOW, order, waiting
 from ledger_site import Site, granted, settle
 
 from pipeline.store import VERSION, Store, _upgrade
@@ -54,8 +54,9 @@ def test_an_older_state_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: P
     assert shape(old) != shape(new)
     with Store.open(old, "api/default", inline=True) as store:
         assert shape(old) == shape(new)
-        assert order(store, store.jobs.all()[0]) == ["l0", "l1", "l2"]
-        assert [work.replayed_at for work in store.jobs.ready(1, 9)] == [0.0] * 3
+        assert [work.lead_id for work in waiting(store, store.jobs.all()[0])] == ["l0", "l1", "l2"]
+        assert order(store, store.jobs.all()[0]) == ["l0"]
+        assert [work.replayed_at for work in waiting(store, store.jobs.all()[0])] == [0.0] * 3
 
 
 def test_two_processes_bring_it_up_to_date_together(tmp_path: Path) -> None:

@@ -335,10 +335,13 @@ class Budget:
         if not isinstance(reply, SearchReply):
             return
         if permit.lone and self._prices.learning():
-            gone = None
-            if settled.adjacent and self._last_lone and settled.credits is not None:
+            gone, between = None, settled.between or {}
+            if settled.between is not None and self._last_lone and settled.credits is not None:
                 gone = self._last_lone[1] - settled.credits
-            self._prices.observe(gone, len(reply.contacts))
+            self._prices.observe(
+                gone, len(reply.contacts), between.get(Endpoint.VERIFY, 0), between.get(Endpoint.PHONES, 0)
+            )
+            self.spent.credits -= self._prices.correction()
         self._last_lone = (permit.attempt, settled.credits) if settled.alone and settled.credits is not None else None
         if reply.credits_remaining is not None:
             self._tell(CreditsRead(reply.credits_remaining, settled.alone))

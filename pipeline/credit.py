@@ -8,6 +8,8 @@ what those cannot explain, which is somebody else's spending.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
 
 from pipeline.model import Endpoint, Question
 
@@ -33,18 +35,29 @@ class Ceilings:
         return self.verify if question.endpoint is Endpoint.VERIFY else self.phones
 
 
+class Seen(NamedTuple):
+    """Credits gone between two lone readings: by a search that returned so many, and what was sent before it."""
+
+    gone: int
+    contacts: int
+    verifies: int = 0
+    phones: int = 0
+
+
 @dataclass(slots=True)
 class Prices:
     """What a search is known to cost in this run: a fixed price, a price a contact, both, or not known yet.
 
-    Every lone search gives one observation (credits gone, contacts returned). A price is known when AGREE
-    observations that returned somebody fit it, and all readings that still fit are then reckoned with.
+    Every lone search gives one observation. A price is known when AGREE observations that returned somebody fit
+    it, and all prices that still fit are then reckoned with. What verify and phones cost between two readings is
+    not told either: every price up to their ceilings is tried.
     """
 
     ceilings: Ceilings = Ceilings()
     lone: int = 0
-    _seen: list[tuple[int, int]] = field(default_factory=list)
+    _seen: list[Seen] = field(default_factory=list)
     _believed: list[tuple[int, int]] = field(default_factory=list)
+    _booked: list[tuple[int, int]] = field(default_factory=list)
 
     def reserve(self, question: Question) -> int:
         """Credits to hold back before this question goes."""
@@ -52,24 +65,33 @@ class Prices:
         if question.endpoint is not Endpoint.SEARCH:
             return highest
         known = self._known(question.limit)
-        return max([highest, *(gone for gone, _ in self._seen)]) if known is None else known
+        return max([highest, *(seen.gone for seen in self._seen)]) if known is None else known
 
     def settle(self, question: Question, contacts: int | None) -> int:
         """Credits to count as gone once it was answered; without a usable answer, all that was held back."""
         if question.endpoint is not Endpoint.SEARCH or contacts is None:
             return self.reserve(question)
         known = self._known(contacts)
+        if known is None:
+            self._booked.append((self.reserve(question), contacts))
         return self.reserve(question) if known is None else known
+
+    def correction(self) -> int:
+        """Credits that were counted as gone too many, before the price was known; told once."""
+        if not self._believed:
+            return 0
+        booked, self._booked = self._booked, []
+        return sum(cost - (self._known(contacts) or 0) for cost, contacts in booked)
 
     def learning(self) -> bool:
         """Whether the next search should go alone."""
         return self.lone < LONE_SEARCHES and not self._believed
 
-    def observe(self, gone: int | None, contacts: int) -> None:
-        """Note a lone search; `gone` is None for the first, which only sets the gauge."""
+    def observe(self, gone: int | None, contacts: int, verifies: int = 0, phones: int = 0) -> None:
+        """Note a lone search and what went before it; `gone` is None for the first, which only sets the gauge."""
         self.lone += 1
         if gone is not None and gone >= 0:
-            self._seen.append((gone, contacts))
+            self._seen.append(Seen(gone, contacts, verifies, phones))
             self._believed = self._hypotheses()
 
     def forget(self) -> None:
@@ -82,23 +104,43 @@ class Prices:
         return max([fixed + each * contacts for fixed, each in self._believed], default=None)
 
     def _hypotheses(self) -> list[tuple[int, int]]:
-        """Prices (fixed, per contact) that explain every observation."""
-        telling = [(gone, contacts) for gone, contacts in self._seen if contacts]
-        if len(telling) < AGREE:
-            return []
-        gone, contacts = telling[0]
-        slopes = {0, min(gone // contacts, self.ceilings.search_per_contact)}
-        slopes |= {gone // contacts} if gone % contacts == 0 else set()
-        slopes |= {(cost - gone) // (many - contacts) for cost, many in telling if many != contacts}
-        return [
-            (fixed, each)
-            for each in sorted(slopes)
-            if each >= 0 and (fixed := gone - each * contacts) >= 0 and self._fits(fixed, each)
-        ]
+        """Prices of a search (fixed, per contact) that explain every observation, whatever the others cost."""
+        verify, phones = (
+            range(ceiling + 1) if any(counts) else (0,)
+            for ceiling, counts in (
+                (self.ceilings.verify, [seen.verifies for seen in self._seen]),
+                (self.ceilings.phones, [seen.phones for seen in self._seen]),
+            )
+        )
+        found: set[tuple[int, int]] = set()
+        for each_verify, each_phones in product(verify, phones):
+            left = [
+                (seen.gone - each_verify * seen.verifies - each_phones * seen.phones, seen.contacts)
+                for seen in self._seen
+            ]
+            found.update(_explaining(left, self.ceilings.search_per_contact))
+        return sorted(found)
 
-    def _fits(self, fixed: int, each: int) -> bool:
-        """Whether a price explains every observation; a search that returned nobody may have been cheaper."""
-        return all(cost == fixed + each * many if many else cost <= fixed for cost, many in self._seen)
+
+def _explaining(seen: list[tuple[int, int]], dearest: int) -> list[tuple[int, int]]:
+    """Prices (fixed, per contact) that explain what searches cost."""
+    telling = [(gone, contacts) for gone, contacts in seen if contacts]
+    if len(telling) < AGREE or any(gone < 0 for gone, _ in seen):
+        return []
+    gone, contacts = telling[0]
+    slopes = {0, min(gone // contacts, dearest)}
+    slopes |= {gone // contacts} if gone % contacts == 0 else set()
+    slopes |= {(cost - gone) // (many - contacts) for cost, many in telling if many != contacts}
+    return [
+        (fixed, each)
+        for each in sorted(slopes)
+        if each >= 0 and (fixed := gone - each * contacts) >= 0 and _fits(fixed, each, seen)
+    ]
+
+
+def _fits(fixed: int, each: int, seen: list[tuple[int, int]]) -> bool:
+    """Whether a price explains every observation; a search that returned nobody may have been cheaper."""
+    return all(cost == fixed + each * many if many else cost <= fixed for cost, many in seen)
 
 
 def after_reading(ledger: int | None, reading: int, under_way: int) -> int:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.credit import affordable, after_reading
-from pipeline.model import UNSENT, Answer, Origin, Outcome, Question
+from pipeline.model import UNSENT, Answer, Endpoint, Origin, Outcome, Question
 from pipeline.protocol import decode
 from pipeline.quota import Window, date_of, latest_possible
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pipeline.store.commit import Committer, Transaction
 
@@ -97,13 +97,14 @@ class Settlement(NamedTuple):
 class Settled(NamedTuple):
     """The ledger after a settlement.
 
-    `alone`: the reading set it. `adjacent`: nothing was sent between the lone reading before and this one.
+    `alone`: the reading set it. `between`: what else was answered between the lone reading before and this one, by
+    endpoint; None if that does not tell what this search cost.
     `surprise`: the reading is lower than all we know of explains.
     """
 
     credits: int | None
     alone: bool = False
-    adjacent: bool = False
+    between: Mapping[str, int] | None = None
     surprise: bool = False
 
 
@@ -292,13 +293,20 @@ class Ledger:
             books.credits = counted
             return Settled(counted)
         alone = done.lone and not self._in_company(db, books, done)
-        adjacent = alone and done.since > 0 and not self._others(db, done, done.since)
+        between = self._between(db, done) if alone and done.since > 0 else None
         left = done.reading if alone else after_reading(counted, done.reading, books.held)
         books.credits, books.read_at = left, done.now
-        return Settled(left, alone, adjacent, surprise=not alone and counted is not None and left < counted)
+        return Settled(left, alone, between, surprise=not alone and counted is not None and left < counted)
 
     def _in_company(self, db: sqlite3.Connection, books: _Books, done: Settlement) -> bool:
         return books.under_way > 0 or done.attempt in self._beside or self._others(db, done, done.attempt)
+
+    def _between(self, db: sqlite3.Connection, done: Settlement) -> dict[str, int] | None:
+        """Answers between two lone readings, by endpoint; None if a search or a call that failed is among them."""
+        rows = db.execute(SQL["between"], (self._account, done.since, done.attempt)).fetchall()
+        if any(endpoint == Endpoint.SEARCH or outcome != Outcome.FOUND for endpoint, outcome, _ in rows):
+            return None
+        return {endpoint: n for endpoint, _, n in rows}
 
     def _others(self, db: sqlite3.Connection, done: Settlement, since: int) -> bool:
         row = db.execute(SQL["company_after"], (self._account, since, done.attempt)).fetchone()

@@ -45,6 +45,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 -- Other attempts of the account since a given one: whether a reading stands alone.
 SELECT count(*) FROM attempt WHERE account = ? AND id > ? AND id <> ? AND dated IS NOT 0;
 
+-- :between
+-- What was sent between two attempts, by endpoint and outcome.
+SELECT endpoint, outcome, count(*) FROM attempt WHERE account = ? AND id > ? AND id < ? AND dated IS NOT 0
+GROUP BY endpoint, outcome;
+
 -- :set_credits
 UPDATE account SET credits = ?, credits_at = ? WHERE id = ?;
 

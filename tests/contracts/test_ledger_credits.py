@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from ledger_site import Site, ask, credits_of, granted, read_credits, settle, wish
 
-from pipeline.model import Outcome
+from pipeline.model import Outcome, Questions
+from pipeline.protocol import search_question
 from pipeline.store.ledger import Granted, NoCredits
 
 if TYPE_CHECKING:
@@ -89,20 +90,35 @@ async def test_a_lone_reading_sets_the_ledger_up_or_down(site: Site, reading: in
     first = await granted(store)
     await settle(store, first, reading=100, lone=True)
     told = await settle(store, await granted(store, 1), 1, reading=reading, lone=True, since=first)
-    assert (told.credits, told.alone, told.adjacent, told.surprise) == (reading, True, True, False)
+    assert (told.credits, told.alone, told.between, told.surprise) == (reading, True, {}, False)
 
 
-async def test_lone_readings_with_a_call_between_are_not_adjacent(site: Site) -> None:
-    """A price is learned from two readings only if nothing was sent between them; what never left does not count."""
+async def test_two_lone_readings_tell_what_was_answered_between_them(site: Site) -> None:
+    """A price is learned from two readings only if no search and nothing that failed lies between."""
     store = site.run()
     first = await granted(store)
     await settle(store, first, reading=100, lone=True)
     await settle(store, await granted(store, 1), 1, outcome=Outcome.NOT_SENT, cost=0, body=None)
     second = await granted(store, 2)
-    assert (await settle(store, second, 2, reading=99, lone=True, since=first)).adjacent
+    assert (await settle(store, second, 2, reading=99, lone=True, since=first)).between == {}
     await settle(store, await granted(store, 3), 3)
     told = await settle(store, await granted(store, 4), 4, reading=97, lone=True, since=second)
-    assert (told.alone, told.adjacent) == (True, False)
+    assert (told.alone, told.between) == (True, {"verify": 1})
+
+
+@pytest.mark.parametrize("search", [True, False])
+async def test_a_search_or_a_failure_between_two_readings_tells_no_price(site: Site, *, search: bool) -> None:
+    """What they cost is not known, so what is gone cannot be told apart."""
+    store = site.run()
+    first = await granted(store)
+    await settle(store, first, reading=100, lone=True)
+    question = search_question("Acme", Questions(), filtered=False) if search else ask(1)
+    between = await store.ledger.reserve(wish(question))
+    assert isinstance(between, Granted)
+    outcome = Outcome.FOUND if search else Outcome.AMBIGUOUS
+    await settle(store, between.attempt, question=question, outcome=outcome)
+    told = await settle(store, await granted(store, 2), 2, reading=90, lone=True, since=first)
+    assert (told.alone, told.between) == (True, None)
 
 
 @pytest.mark.parametrize("reading", [101, 100, 97])

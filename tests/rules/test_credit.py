@@ -85,6 +85,41 @@ def test_a_price_is_believed_when_two_lone_searches_agree(
     assert (prices.reserve(SEARCH), prices.settle(SEARCH, 4)) == (reserve, settle)
 
 
+BETWEEN = {
+    "phones-cost-one": ([(4, 6, 0, 3), (1, 4, 0, 0)], 1),
+    "phones-are-free": ([(1, 6, 0, 3), (1, 4, 0, 0)], 1),
+    "verify-and-phones": ([(3, 5, 1, 1), (2, 5, 1, 0), (1, 3, 0, 0)], 1),
+    "per-contact": ([(7, 5, 1, 1), (3, 3, 0, 0)], 10),
+    "not-to-be-told-apart-so-the-dearest": ([(4, 5, 0, 3), (4, 3, 0, 3)], 4),
+    "told-apart-by-a-third": ([(4, 5, 0, 3), (4, 3, 0, 3), (3, 3, 0, 2)], 1),
+    "no-price-explains-it": ([(9, 5, 0, 1), (1, 5, 0, 0)], 10),
+}
+
+
+@pytest.mark.parametrize(("observations", "reserve"), BETWEEN.values(), ids=BETWEEN)
+def test_what_was_sent_between_two_readings_is_reckoned_with(
+    observations: list[tuple[int, int, int, int]], reserve: int
+) -> None:
+    """With few workers a verify or phones comes between most searches; the price is learned all the same."""
+    prices = Prices()
+    prices.observe(None, 5)
+    for observation in observations:
+        prices.observe(*observation)
+    assert prices.reserve(SEARCH) == reserve
+
+
+def test_what_was_counted_too_much_before_the_price_was_known_is_given_back_once() -> None:
+    """`--max-credits` and the summary count what searches cost, not what they could have cost."""
+    prices = Prices()
+    assert [prices.settle(SEARCH, 5), prices.settle(SEARCH, 3)] == [10, 10]
+    prices.observe(None, 5)
+    prices.observe(1, 3)
+    assert prices.correction() == 0
+    prices.settle(SEARCH, 4)
+    prices.observe(1, 4)
+    assert [prices.correction(), prices.correction(), prices.settle(SEARCH, 9)] == [27, 0, 1]
+
+
 def test_without_a_usable_answer_all_that_was_held_back_is_gone() -> None:
     """A timeout may have cost as much as any answer."""
     assert learned().settle(SEARCH, None) == 10

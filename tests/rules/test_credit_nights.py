@@ -66,6 +66,7 @@ class Night:
     under_way: list[Call] = field(default_factory=list)
     sent: int = 0
     last_lone: tuple[int, int] | None = None
+    verifies: int = 0
     blind_end: int = 0
 
     def run(self, most: int) -> None:
@@ -123,18 +124,18 @@ class Night:
         self.ledger = counted if call.reading is None else after_reading(counted, call.reading, self.held())
         surprise = counted is not None and self.ledger is not None and self.ledger < counted
         alone = call.lone and not self.under_way and call.number == self.sent
+        self.verifies += not search
         if not alone:
-            self.last_lone = None
+            self.last_lone = None if search else self.last_lone
             if surprise:
                 self.prices.forget()
             return
         assert call.reading is not None
-        adjacent = self.last_lone is not None and self.last_lone[0] == call.number - 1
-        gone = self.last_lone[1] - call.reading if adjacent and self.last_lone else None
+        gone = self.last_lone[1] - call.reading if self.last_lone else None
         self.ledger = call.reading
         if self.prices.learning():
-            self.prices.observe(gone, call.contacts)
-        self.last_lone = (call.number, call.reading)
+            self.prices.observe(gone, call.contacts, self.verifies)
+        self.last_lone, self.verifies = (call.number, call.reading), 0
 
 
 @st.composite

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pipeline import halts
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 PAUSES: Final = 3
 """Times a run slows down for a 429 before it takes the next one for the end of the quota."""
 
+NAP: Final = 60.0
+"""The most seconds slept at a time: a timer stands still while the machine sleeps, the clock does not."""
+
 ELSEWHERE: Final = 0.25
 """Seconds between looks at what another process has under way."""
 
@@ -54,7 +58,7 @@ class Budget:
         self.spent = Spent()
         self.stopped: Stopped | None = None
         self.credits: int | None = None
-        self.offset = 0.0
+        self.offset = ledger.clock_offset(now())
         self._ledger = ledger
         self._now = now
         self._tell = tell
@@ -254,20 +258,19 @@ class Budget:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but not through the end of the run."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
+        until = self.clock() + seconds
+        while self.stopped is None and (left := until - self.clock()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(left, NAP))
 
     async def _until_slot(self, full: NoSlot) -> None:
         now = self.clock()
         if self._waits_end is None:
             self._waits_end = now + self.limits.wait_up_to
         if full.opens > self._waits_end:
-            self.stop(Stop.QUOTA, halts.no_slot(self.limits, shut=full.shut), full.opens)
+            self.stop(full.shut or Stop.QUOTA, halts.no_slot(self.limits, full.shut), full.opens)
             return
-        self._tell(Waiting("quota", full.opens))
+        self._tell(Waiting("shut" if full.shut else "quota", full.opens))
         await self.sleep(max(0.0, full.opens - now) + 0.001)
 
     # --- settlements ---
@@ -276,7 +279,7 @@ class Budget:
         """Note what a permit came to: first durably, with its answer; then draw the consequences."""
         now = self.clock()
         if raw is not None:
-            now = self._compare_clocks(raw, now)
+            now = await self._compare_clocks(raw, now)
         reply = verdict.reply
         contacts = len(reply.contacts) if isinstance(reply, SearchReply) else None
         sent = verdict.outcome not in UNSENT
@@ -301,10 +304,14 @@ class Budget:
         await self._consequences(permit, verdict, raw)
         self._lanes.leave(lone=permit.lone)
 
-    def _compare_clocks(self, raw: RawReply, now: float) -> float:
+    async def _compare_clocks(self, raw: RawReply, now: float) -> float:
         server = None if self._clock_compared else server_time(raw)
-        if server is not None and abs(server - now) > GUARD:
+        if server is None:
+            return self.clock()
+        if abs(server - now) > GUARD:
             self.offset = server - self._now()
+            await self._ledger.note_clock(self.offset)
+        if abs(self.offset) > GUARD:
             self._tell(ClockDiffers(self.offset))
         return self.clock()
 
@@ -366,7 +373,7 @@ class Budget:
         opens = None if verdict.retry_after is None else self.clock() + verdict.retry_after
         self._shut_until = math.inf if opens is None else opens
         if opens is not None:
-            await self._ledger.shut(opens)
+            await self._ledger.shut(opens, why)
         if why is Stop.QUOTA and opens is not None:
             return  # the next reservation is told so, and waits if that is soon enough
         self.stop(why, halts.used_up(said, paused=why is Stop.QUOTA), opens)

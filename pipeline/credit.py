@@ -62,8 +62,8 @@ class Prices:
         return self.reserve(question) if known is None else known
 
     def learning(self) -> bool:
-        """Whether the next search should go alone."""
-        return self.lone < LONE_SEARCHES and not self._believed
+        """Whether the next search should go alone: no price is known, or several that others could tell apart."""
+        return self.lone < LONE_SEARCHES and len(self._believed) != 1
 
     def observe(self, gone: int | None, contacts: int) -> None:
         """Note a lone search; `gone` is None for the first, which only sets the gauge."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.credit import affordable, after_reading
-from pipeline.model import UNSENT, Answer, Origin, Outcome, Question
+from pipeline.model import UNSENT, Answer, Origin, Outcome, Question, Stop
 from pipeline.protocol import decode
-from pipeline.quota import Window, date_of, latest_possible
+from pipeline.quota import GUARD, Window, date_of, latest_possible
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.store.commit import Committer, Transaction
-
-
-# --- what is asked of the ledger, and what it says ----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +59,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NoSlot:
-    """The window is full, or the server has shut the account; nothing may go before `opens`."""
+    """The window is full, or the server shut the account (429: quota, 402: credits); nothing goes before `opens`."""
 
     opens: float
-    shut: bool = False
+    shut: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +157,24 @@ class Ledger:
         row = (self._account, question.key, question.endpoint, 0, now, None, reason.encode())
         await self._committer.run(lambda tx: tx.db.execute(SQL["keep_answer"], row) and None)
 
-    async def shut(self, until: float | None) -> None:
+    async def shut(self, until: float | None, why: Stop = Stop.QUOTA) -> None:
         """Send nothing before `until`; None opens the account."""
 
         def shut(tx: Transaction) -> None:
-            tx.db.execute(SQL["shut"], (until, self._account))
-            self._books(tx).shut_until = until
+            books = self._books(tx)
+            books.shut_until, books.shut_why = until, why
+            tx.db.execute(SQL["shut"], (until, why, self._account))
 
         await self._committer.run(shut)
+
+    async def note_clock(self, offset: float) -> None:
+        """Keep how many seconds the server's clock is ahead, for the runs to come."""
+        await self._committer.run(lambda tx: tx.db.execute(SQL["clock"], (offset, self._account)) and None)
+
+    def clock_offset(self, now: float) -> float:
+        """How far the server's clock is ahead of ours; nothing is known if that puts us before the last request."""
+        offset, last = self._reader.execute(SQL["clock_offset"], (self._account,)).fetchone()
+        return float(offset) if last is None or now + offset >= last - GUARD else 0.0
 
     async def forget_credits(self) -> None:
         """Treat the credits as never told, so that one search may ask."""
@@ -201,7 +208,7 @@ class Ledger:
         since = window.since(now)
         dated = self._reader.execute(SQL["count_dated"], (self._account, since)).fetchone()[0]
         under_way = self._reader.execute(SQL["under_way"], (self._account,)).fetchone()[0]
-        credits_, at, shut = self._reader.execute(SQL["account"], (self._account,)).fetchone()
+        credits_, at, shut, _ = self._reader.execute(SQL["account"], (self._account,)).fetchone()
         full = dated + under_way >= quota
         opens = _opens(self._reader, self._account, window, quota, under_way, now) if full else None
         return Usage(dated, under_way, credits_, at, shut, opens)
@@ -251,7 +258,7 @@ class Ledger:
 
     def _no_slot(self, db: sqlite3.Connection, books: _Books, wish: Reservation) -> NoSlot | None:
         if books.shut_until is not None and books.shut_until > wish.now and not wish.beyond_reserve:
-            return NoSlot(books.shut_until, shut=True)
+            return NoSlot(books.shut_until, Stop(books.shut_why or Stop.QUOTA))
         since = wish.window.since(wish.now)
         if books.counted.at_most(books.last, since) < wish.quota:
             return None
@@ -325,6 +332,7 @@ class _Books:
         "last",
         "read_at",
         "shut_until",
+        "shut_why",
         "under_way",
     )
 
@@ -333,7 +341,8 @@ class _Books:
         self._account = account
         self.credits: int | None
         self.read_at: float | None
-        self.credits, self.read_at, self.shut_until = db.execute(SQL["account"], (account,)).fetchone()
+        self.credits, self.read_at, *shut = db.execute(SQL["account"], (account,)).fetchone()
+        self.shut_until, self.shut_why = shut
         self.under_way, self.held = db.execute(SQL["under_way"], (account,)).fetchone()
         self.last: int = db.execute(SQL["last_attempt"]).fetchone()[0] or 0
         self.counted = _Counted()

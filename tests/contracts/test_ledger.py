@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ledger_site import NOW, Site, ask, count, credits_of, granted, read_credits, settle, wish
 
-from pipeline.model import Outcome
+from pipeline.model import Outcome, Stop
 from pipeline.quota import DAY, Window
 from pipeline.store.ledger import Answered, Claimed, Granted, NoSlot
 
@@ -115,7 +115,7 @@ async def test_a_shut_account_sends_nothing_until_the_told_time(site: Site) -> N
     """What the server said about its next opening is kept, over restarts too."""
     await site.run("a").ledger.shut(NOW + 100)
     store = site.run("b")
-    assert await store.ledger.reserve(wish()) == NoSlot(NOW + 100, shut=True)
+    assert await store.ledger.reserve(wish()) == NoSlot(NOW + 100, Stop.QUOTA)
     assert store.ledger.usage(Window(), 5, NOW).shut_until == NOW + 100
     assert isinstance(await store.ledger.reserve(wish(ask(1), beyond_reserve=True)), Granted)
     assert isinstance(await store.ledger.reserve(wish(ask(2), now=NOW + 100)), Granted)
@@ -130,7 +130,7 @@ async def test_a_shut_account_is_shut_for_those_who_ask_at_the_same_moment(site:
         store.ledger.reserve(wish()), store.ledger.shut(NOW + 100), store.ledger.reserve(wish(ask(1)))
     )
     assert isinstance(before, Granted)
-    assert after == NoSlot(NOW + 100, shut=True)
+    assert after == NoSlot(NOW + 100, Stop.QUOTA)
 
 
 # --- one question, one request ------------------------------------------------------------------------

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.store.ledger import Decision, Ledger
 
 PAUSES: Final = 3
-"""Times a run slows down for a 429 before it takes the next one for the end of the quota."""
+"""Times a run slows down for a 429 before it ends with the next one."""
 
 NAP: Final = 60.0
 """The most seconds slept at a time: a timer stands still while the machine sleeps, the clock does not."""
@@ -353,7 +353,9 @@ class Budget:
         match outcome:
             case Outcome.SLOW_DOWN if self._pauses < PAUSES:
                 self._pause(verdict.retry_after or 0.0)
-            case Outcome.SLOW_DOWN | Outcome.NO_QUOTA:
+            case Outcome.SLOW_DOWN:
+                self.stop(Stop.QUOTA, halts.SLOWED, self.clock() + (verdict.retry_after or 0.0))
+            case Outcome.NO_QUOTA:
                 await self._shut(Stop.QUOTA, "day's requests are used up", verdict)
             case Outcome.NO_CREDITS:
                 await self._shut(Stop.CREDITS, "credits are used up (HTTP 402)", verdict)

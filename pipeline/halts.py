@@ -15,6 +15,11 @@ OUTAGE = (
     "same command again later."
 )
 
+SLOWED = (
+    "Paused: the server went on asking to slow down (HTTP 429), though the run paused three times. The next run "
+    "starts with a single request; lower --max-per-second or --concurrency if it happens again."
+)
+
 
 def max_requests(limits: Limits) -> str:
     """Say that the run's own limit of requests is used."""

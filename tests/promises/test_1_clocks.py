@@ -84,19 +84,21 @@ CHANGES = {
 def test_every_night_around_a_dst_day_is_used_and_none_is_overdrawn(
     tmp_path: Path, zone: str, change: date, window: str
 ) -> None:
-    """Cron goes by local time; a calendar window opens with the server's midnight, a rolling one after 24 hours."""
+    """Cron goes by local time. A calendar window is waited for an hour before midnight, and used as well."""
     server: dict[str, Any] = (
         {"quota_window": "rolling"} if window == "rolling" else {"quota_window": "calendar", "quota_zone": zone}
     )
     ours: dict[str, Any] = {"window": "calendar", "window_zone": zone} if window == "calendar" else {}
     site, leads = machine(tmp_path, **server)
     nights = [change + timedelta(days=n) for n in range(-1, 3)]
-    hour = time(0) if window == "calendar" else time(2)
+    hour = time(23) if window == "calendar" else time(2)
     for night in nights:
         start = datetime.combine(night, hour, ZoneInfo(zone)).timestamp() - START
         site.night(leads, at=start, **PLAN, **ours)
         site.night(leads, **PLAN | {"wait_up_to": 0}, **ours)
     days = Counter(datetime.fromtimestamp(at, ZoneInfo(zone)).date() for at in site.accepted())
+    if window == "calendar":
+        nights.append(nights[-1] + timedelta(days=1))
     assert days == dict.fromkeys(nights, QUOTA)
     assert site.refused() == 0
 

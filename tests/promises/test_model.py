@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 HOUR = 3_600.0
 RESERVE = 10
 EXAMPLES = size(100, 1_000)
-STEPS = size(25, 40)
+STEPS = size(30, 50)
 
 ONE = st.integers(0, 1)
 ANY = st.integers(0, 99)
@@ -62,6 +62,7 @@ class Nights(RuleBasedStateMachine):
     def process(self, number: int) -> Process:
         return self.machine.processes[number]
 
+    @precondition(lambda self: not all(process.running for process in self.machine.processes))
     @rule(number=ONE)
     def start(self, number: int) -> None:
         process = self.process(number)
@@ -101,14 +102,17 @@ class Nights(RuleBasedStateMachine):
         if flight is not None:
             self.machine.do(lambda: how(flight) and None)
 
+    @precondition(lambda self: self.vendor.open())
     @rule(which=ANY)
     def serve(self, which: int) -> None:
         self.settle(which, self.vendor.serve)
 
+    @precondition(lambda self: self.vendor.open())
     @rule(which=ANY)
     def answer_one(self, which: int) -> None:
         self.settle(which, answer)
 
+    @precondition(lambda self: self.vendor.open())
     @rule()
     def answer_all_youngest_first(self) -> None:
         for flight in self.vendor.open():
@@ -116,16 +120,19 @@ class Nights(RuleBasedStateMachine):
         for flight in reversed(self.vendor.open()):
             self.settle(self.vendor.open().index(flight), answer)
 
+    @precondition(lambda self: self.vendor.open())
     @rule(which=ANY)
     def lose_one(self, which: int) -> None:
         self.settle(which, lose)
 
+    @precondition(lambda self: self.vendor.open())
     @rule(which=ANY)
     def refuse_one(self, which: int) -> None:
         flight = self.on_wire(which)
         if flight is not None and flight.served is None and flight.process.refused < 3:
             self.settle(which, refuse)
 
+    @precondition(lambda self: self.vendor.open())
     @rule(which=ANY)
     def never_send_one(self, which: int) -> None:
         flight = self.on_wire(which)

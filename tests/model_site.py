@@ -180,7 +180,7 @@ class Process(Site):
         """The process is gone at once: nothing more reaches the state, its locks are free."""
         if self.task is None:
             return
-        if self.session is not None:
+        if self.session is not None and not self.task.done():
             self.session.store._committer._db.execute("PRAGMA query_only = ON")
         while not self.task.done():
             self.task.cancel()

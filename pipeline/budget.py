@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pipeline import halts
 from pipeline.circuit import Circuit, State
 from pipeline.contract import Contract
-from pipeline.credit import Prices
 from pipeline.events import (
     AccountShut,
     CircuitChanged,
@@ -31,8 +31,9 @@ from pipeline.events import (
 )
 from pipeline.lanes import Lanes
 from pipeline.limits import Halted, Limits, Spent
-from pipeline.model import JOURNALED, UNSENT, Endpoint, Outcome, Permit, Question, SearchReply, Stop, Stopped
+from pipeline.model import JOURNALED, UNSENT, Outcome, Permit, Question, SearchReply, Stop, Stopped
 from pipeline.protocol import RawReply, Verdict, server_time
+from pipeline.purse import Purse
 from pipeline.quota import GUARD, PERMIT_SECONDS
 from pipeline.store.ledger import Answered, Claimed, Granted, NoCredits, NoSlot, Reservation, Settled, Settlement
 
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
     from pipeline.store.ledger import Decision, Ledger
 
 PAUSES: Final = 3
-"""Times a run slows down for a 429 before it takes the next one for the end of the quota."""
+"""Times a run slows down for a 429 before it ends with the next one."""
+
+NAP: Final = 60.0
+"""The most seconds slept at a time: a timer stands still while the machine sleeps, the clock does not."""
 
 ELSEWHERE: Final = 0.25
 """Seconds between looks at what another process has under way."""
@@ -63,12 +67,11 @@ class Budget:
         self.limits = limits
         self.spent = Spent()
         self.stopped: Stopped | None = None
-        self.credits: int | None = None
-        self.offset = 0.0
+        self.offset = ledger.clock_offset(now())
         self._ledger = ledger
         self._now = now
         self._tell = tell
-        self._prices = Prices(limits.ceilings)
+        self.purse = Purse(limits.ceilings)
         self._circuit = Circuit()
         self._last_ill = 0
         self._limiter = limits.limiter()
@@ -79,7 +82,6 @@ class Budget:
         self._in_flight = 0
         self._held = 0
         self._clock_compared = False
-        self._last_lone: tuple[int, int] | None = None
         self._pauses = 0
         self._resume_at = 0.0
         self._shut_until = 0.0
@@ -142,7 +144,7 @@ class Budget:
         while True:
             await self._until_clear(question)
             probe = self._circuit.start_probe()
-            ceiling = self._prices.reserve(question)
+            ceiling = self.purse.most(question)
             self._hold(ceiling, 1)
             decision = await self._ledger.reserve(self._wish(question, ceiling, newer_than))
             if isinstance(decision, Granted):
@@ -194,7 +196,7 @@ class Budget:
             return False
         if not self._clock_compared:
             return True
-        return question.endpoint is Endpoint.SEARCH and self._prices.learning()
+        return self.purse.learns_from(question)
 
     # --- the wire ---
 
@@ -260,25 +262,24 @@ class Budget:
             return Stop.MAX_REQUESTS
         if limits.max_credits is None:
             return None
-        most = spent.credits + self._held + self._prices.reserve(question)
+        most = spent.credits + self._held + self.purse.most(question)
         return Stop.MAX_CREDITS if most > limits.max_credits else None
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but not through the end of the run."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
+        until = self.clock() + seconds
+        while self.stopped is None and (left := until - self.clock()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(left, NAP))
 
     async def _until_slot(self, full: NoSlot) -> None:
         now = self.clock()
         if self._waits_end is None:
             self._waits_end = now + self.limits.wait_up_to
         if full.opens > self._waits_end:
-            self.stop(Stop.QUOTA, halts.no_slot(self.limits, shut=full.shut), full.opens)
+            self.stop(full.shut or Stop.QUOTA, halts.no_slot(self.limits, full.shut), full.opens)
             return
-        self._tell(Waiting("quota", full.opens))
+        self._tell(Waiting("shut" if full.shut else "quota", full.opens))
         await self.sleep(max(0.0, full.opens - now) + 0.001)
 
     # --- settlements ---
@@ -287,11 +288,10 @@ class Budget:
         """Note what a permit came to: first durably, with its answer; then draw the consequences."""
         now = self.clock()
         if raw is not None:
-            now = self._compare_clocks(raw, now)
+            now = await self._compare_clocks(raw, now)
         reply = verdict.reply
-        contacts = len(reply.contacts) if isinstance(reply, SearchReply) else None
         sent = verdict.outcome not in UNSENT
-        cost = self._prices.settle(permit.question, contacts) if sent else 0
+        cost = self.purse.price(permit.question, reply) if sent else 0
         keeps = raw is not None and verdict.outcome in JOURNALED
         settled = await self._ledger.settle(
             Settlement(
@@ -303,8 +303,7 @@ class Budget:
                 status=raw.status if raw else 0,
                 body=raw.body if raw and keeps else None,
                 reading=reply.credits_remaining if isinstance(reply, SearchReply) else None,
-                lone=permit.lone and permit.question.endpoint is Endpoint.SEARCH,
-                since=self._last_lone[0] if self._last_lone else 0,
+                since=self.purse.since,
             )
         )
         self._count(permit, verdict, raw, cost, settled.credits)
@@ -312,10 +311,14 @@ class Budget:
         await self._consequences(permit, verdict, raw)
         self._lanes.leave(lone=permit.lone)
 
-    def _compare_clocks(self, raw: RawReply, now: float) -> float:
+    async def _compare_clocks(self, raw: RawReply, now: float) -> float:
         server = None if self._clock_compared else server_time(raw)
-        if server is not None and abs(server - now) > GUARD:
+        if server is None:
+            return self.clock()
+        if abs(server - now) > GUARD:
             self.offset = server - self._now()
+            await self._ledger.note_clock(self.offset)
+        if abs(self.offset) > GUARD:
             self._tell(ClockDiffers(self.offset))
         return self.clock()
 
@@ -328,23 +331,10 @@ class Budget:
         self._tell(RequestSettled(question.endpoint, question.key.hex(), verdict.outcome, status, cost, left))
 
     def _read_credits(self, permit: Permit, verdict: Verdict, settled: Settled) -> None:
-        self.credits = settled.credits
-        if settled.surprise:
-            self._prices.forget()
-        reply = verdict.reply
-        if not isinstance(reply, SearchReply):
-            return
-        if permit.lone and self._prices.learning():
-            gone, between = None, settled.between or {}
-            if settled.between is not None and self._last_lone and settled.credits is not None:
-                gone = self._last_lone[1] - settled.credits
-            self._prices.observe(
-                gone, len(reply.contacts), between.get(Endpoint.VERIFY, 0), between.get(Endpoint.PHONES, 0)
-            )
-            self.spent.credits -= self._prices.correction()
-        self._last_lone = (permit.attempt, settled.credits) if settled.alone and settled.credits is not None else None
-        if reply.credits_remaining is not None:
-            self._tell(CreditsRead(reply.credits_remaining, settled.alone))
+        self.spent.credits -= self.purse.settled(permit, verdict.reply, settled)
+        told = verdict.reply.credits_remaining if isinstance(verdict.reply, SearchReply) else None
+        if told is not None:
+            self._tell(CreditsRead(told, settled.alone))
 
     async def _consequences(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
         outcome = verdict.outcome
@@ -353,7 +343,9 @@ class Budget:
         match outcome:
             case Outcome.SLOW_DOWN if self._pauses < PAUSES:
                 self._pause(verdict.retry_after or 0.0)
-            case Outcome.SLOW_DOWN | Outcome.NO_QUOTA:
+            case Outcome.SLOW_DOWN:
+                self.stop(Stop.QUOTA, halts.SLOWED, self.clock() + (verdict.retry_after or 0.0))
+            case Outcome.NO_QUOTA:
                 await self._shut(Stop.QUOTA, "day's requests are used up", verdict)
             case Outcome.NO_CREDITS:
                 await self._shut(Stop.CREDITS, "credits are used up (HTTP 402)", verdict)
@@ -373,7 +365,7 @@ class Budget:
         opens = None if verdict.retry_after is None else self.clock() + verdict.retry_after
         self._shut_until = math.inf if opens is None else opens
         if opens is not None:
-            await self._ledger.shut(opens)
+            await self._ledger.shut(opens, why)
             self._tell(AccountShut(opens))
         if why is Stop.QUOTA and opens is not None:
             return  # the next reservation is told so, and waits if that is soon enough

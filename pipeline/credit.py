@@ -84,8 +84,8 @@ class Prices:
         return sum(cost - (self._known(contacts) or 0) for cost, contacts in booked)
 
     def learning(self) -> bool:
-        """Whether the next search should go alone."""
-        return self.lone < LONE_SEARCHES and not self._believed
+        """Whether the next search should go alone: no price is known, or several that others could tell apart."""
+        return self.lone < LONE_SEARCHES and len(self._believed) != 1
 
     def observe(self, gone: int | None, contacts: int, verifies: int = 0, phones: int = 0) -> None:
         """Note a lone search and what went before it; `gone` is None for the first, which only sets the gauge."""

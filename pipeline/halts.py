@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.model import Stop
+
 if TYPE_CHECKING:
     from pipeline.limits import Limits
     from pipeline.protocol import RawReply
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
 OUTAGE = (
     "Stopped: the API does not answer properly, and three probes did not change that. All rows are kept; run the "
     "same command again later."
+)
+
+SLOWED = (
+    "Paused: the server went on asking to slow down (HTTP 429), though the run paused three times. The next run "
+    "starts with a single request; lower --max-per-second or --concurrency if it happens again."
 )
 
 
@@ -24,9 +31,11 @@ def max_credits(limits: Limits) -> str:
     return f"Paused: the next call could pass the {limits.max_credits:,} credits of --max-credits."
 
 
-def no_slot(limits: Limits, *, shut: bool) -> str:
-    """Say that the window is full, by our count or by the server's word."""
-    if shut:
+def no_slot(limits: Limits, shut: Stop | None) -> str:
+    """Say that nothing may go: the window is full by our count, or the server shut the account."""
+    if shut is Stop.CREDITS:
+        return "Stopped: the server said that the credits are used up (HTTP 402)."
+    if shut is not None:
         return "Paused: the server said that the day's requests are used up."
     return f"Paused: the {limits.quota - limits.reserve_requests:,} requests of this window are used."
 

@@ -26,13 +26,14 @@ def overview(settings: Settings) -> dict[str, Any]:
         "state": str(path),
         "jobs": [],
     }
-    usage = Usage(0, 0, None, None, None, None)
+    usage, now = Usage(0, 0, None, None, None, None), time.time()
     if path.exists():
         with Store.open(path, account_of(settings), inline=True) as store:
-            usage = store.ledger.usage(limits.window, limits.quota, time.time())
+            now += store.ledger.clock_offset(now)
+            usage = store.ledger.usage(limits.window, limits.quota, now)
             told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
     used = usage.used + usage.under_way
-    shut = usage.shut_until if usage.shut_until and usage.shut_until > time.time() else None
+    shut = usage.shut_until if usage.shut_until and usage.shut_until > now else None
     opens = max(filter(None, (usage.opens, shut)), default=None)
     return told | {
         "quota": {

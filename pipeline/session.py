@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -73,6 +74,19 @@ class Tallies:
 # --- the parts of a run -------------------------------------------------------------------------------
 
 
+UPTIME: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.time
+"""Seconds since the machine started, its sleep included, where the system counts them."""
+
+
+def steady_clock(wall: Callable[[], float] = time.time, uptime: Callable[[], float] = UPTIME) -> Callable[[], float]:
+    """A clock that begins with the time of day and goes on with the uptime.
+
+    So a clock that is set while a run is under way moves no window under it.
+    """
+    start = wall() - uptime()
+    return lambda: start + uptime()
+
+
 @dataclass(slots=True)
 class Parts:
     """Things a run is made of, and the places where tests put other clocks and executors."""
@@ -80,7 +94,7 @@ class Parts:
     settings: Settings
     tell: Callable[[Event], None]
     say: Callable[[str], None]
-    now: Callable[[], float] = time.time
+    now: Callable[[], float] = field(default_factory=steady_clock)
     offload: Callable[..., Awaitable[Any]] = asyncio.to_thread
     inline_state: bool = False
     durable_state: bool = True

@@ -86,7 +86,7 @@ async def settle(store: Store, attempt: int, n: int = 0, **how: object) -> Settl
 
 async def read_credits(store: Store, reading: int, n: int = 900) -> None:
     """Let a lone search tell the credits."""
-    told = await settle(store, await granted(store, n), n, reading=reading, lone=True)
+    told = await settle(store, await granted(store, n), n, reading=reading)
     assert told.alone
 
 

@@ -153,6 +153,10 @@ class Site:
     def out(self) -> Path:
         return self.folder / self.name
 
+    def clock(self) -> Callable[[], float]:
+        """Make the clock of a run that begins now."""
+        return virtual_now
+
     def settings(self, **changes: Any) -> Settings:
         return Settings(
             **{
@@ -178,19 +182,19 @@ class Site:
 
     def _run(self, work: Callable[[Parts], Awaitable[T]], at: float | None, changes: dict[str, Any]) -> T:
         self.now = self.now if at is None else at
-        parts = Parts(
-            self.settings(**changes),
-            tell=self.events.append,
-            say=self.said.append,
-            now=virtual_now,
-            offload=inline,
-            inline_state=True,
-            durable_state=False,
-            signals=False,
-            connect=self._connect,
-        )
 
         async def go() -> T:
+            parts = Parts(
+                self.settings(**changes),
+                tell=self.events.append,
+                say=self.said.append,
+                now=self.clock(),
+                offload=inline,
+                inline_state=True,
+                durable_state=False,
+                signals=False,
+                connect=self._connect,
+            )
             try:
                 return await work(parts)
             finally:

@@ -65,7 +65,9 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     }[e.state],
     Waiting: lambda e: (
         f"Waiting until {_local(e.until)}: "
-        + ("the server asked to slow down." if e.why == "slow_down" else "the window is full.")
+        + {"slow_down": "the server asked to slow down.", "shut": "the server wants nothing before."}.get(
+            e.why, "the window is full."
+        )
     ),
     RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
     RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}",

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.credit import affordable, after_reading
-from pipeline.model import UNSENT, Answer, Endpoint, Origin, Outcome, Question
+from pipeline.model import UNSENT, Answer, Endpoint, Origin, Outcome, Question, Stop
 from pipeline.protocol import decode
-from pipeline.quota import Window, date_of, latest_possible
+from pipeline.quota import GUARD, Window, date_of, latest_possible
+from pipeline.store.books import Books, Counted
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NoSlot:
-    """The window is full, or the server has shut the account; nothing may go before `opens`."""
+    """The window is full, or the server shut the account (429: quota, 402: credits); nothing goes before `opens`."""
 
     opens: float
-    shut: bool = False
+    shut: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,6 @@ class Settlement(NamedTuple):
     status: int = 0
     body: bytes | None = None
     reading: int | None = None
-    lone: bool = False
-    """Sent with nothing else of this run under way: its reading may set the ledger up as well as down."""
     since: int = 0
     """The attempt of the lone reading before, to say whether anything came between."""
 
@@ -139,7 +138,7 @@ class Ledger:
         self._account = account
         self._owner = owner
         self._alive = alive
-        self._counted = _Counted()
+        self._counted = Counted()
         self._beside: set[int] = set()
 
     async def reserve(self, wish: Reservation) -> Decision:
@@ -157,14 +156,24 @@ class Ledger:
         row = (self._account, question.key, question.endpoint, 0, now, None, reason.encode())
         await self._committer.run(lambda tx: tx.db.execute(SQL["keep_answer"], row) and None)
 
-    async def shut(self, until: float | None) -> None:
+    async def shut(self, until: float | None, why: Stop = Stop.QUOTA) -> None:
         """Send nothing before `until`; None opens the account."""
 
         def shut(tx: Transaction) -> None:
-            tx.db.execute(SQL["shut"], (until, self._account))
-            self._books(tx).shut_until = until
+            books = self._books(tx)
+            books.shut_until, books.shut_why = until, why
+            tx.db.execute(SQL["shut"], (until, why, self._account))
 
         await self._committer.run(shut)
+
+    async def note_clock(self, offset: float) -> None:
+        """Keep how many seconds the server's clock is ahead, for the runs to come."""
+        await self._committer.run(lambda tx: tx.db.execute(SQL["clock"], (offset, self._account)) and None)
+
+    def clock_offset(self, now: float) -> float:
+        """How far the server's clock is ahead of ours; nothing is known if that puts us before the last request."""
+        offset, last = self._reader.execute(SQL["clock_offset"], (self._account,)).fetchone()
+        return float(offset) if last is None or now + offset >= last - GUARD else 0.0
 
     async def forget_credits(self) -> None:
         """Treat the credits as never told, so that one search may ask."""
@@ -206,24 +215,24 @@ class Ledger:
         since = window.since(now)
         dated = self._reader.execute(SQL["count_dated"], (self._account, since)).fetchone()[0]
         under_way = self._reader.execute(SQL["under_way"], (self._account,)).fetchone()[0]
-        credits_, at, shut = self._reader.execute(SQL["account"], (self._account,)).fetchone()
+        credits_, at, shut, _ = self._reader.execute(SQL["account"], (self._account,)).fetchone()
         full = dated + under_way >= quota
         opens = _opens(self._reader, self._account, window, quota, under_way, now) if full else None
         return Usage(dated, under_way, credits_, at, shut, opens)
 
     # --- inside the transaction ---
 
-    def _books(self, tx: Transaction) -> _Books:
+    def _books(self, tx: Transaction) -> Books:
         """Open the account's books once a transaction; they are written back at its end."""
         books = tx.shared.get(self)
         if books is None:
-            books = tx.shared[self] = _Books(tx.db, self._account)
+            books = tx.shared[self] = Books(tx.db, self._account)
             books.counted = self._counted
             tx.before_commit.append(books.write)
             tx.after_commit.append(lambda: self._keep_count(books))
         return books
 
-    def _keep_count(self, books: _Books) -> None:
+    def _keep_count(self, books: Books) -> None:
         """Only a committed count may be built on: a rolled back attempt's id is given out again."""
         self._counted = books.counted
 
@@ -254,14 +263,14 @@ class Ledger:
         self._recover(tx)
         return None
 
-    def _no_slot(self, db: sqlite3.Connection, books: _Books, wish: Reservation) -> NoSlot | None:
+    def _no_slot(self, db: sqlite3.Connection, books: Books, wish: Reservation) -> NoSlot | None:
         if books.shut_until is not None and books.shut_until > wish.now and not wish.beyond_reserve:
-            return NoSlot(books.shut_until, shut=True)
+            return NoSlot(books.shut_until, Stop(books.shut_why or Stop.QUOTA))
         since = wish.window.since(wish.now)
         if books.counted.at_most(books.last, since) < wish.quota:
             return None
         dated = db.execute(SQL["count_dated"], (self._account, since)).fetchone()[0]
-        books.counted = _Counted(dated + books.under_way, books.last, since)
+        books.counted = Counted(dated + books.under_way, books.last, since)
         if dated + books.under_way < wish.quota:
             return None
         return NoSlot(_opens(db, self._account, wish.window, wish.quota, books.under_way, wish.now))
@@ -269,36 +278,37 @@ class Ledger:
     def _settle(self, tx: Transaction, done: Settlement) -> Settled:
         dated, books = 0 if done.outcome in UNSENT else date_of(done.now), self._books(tx)
         held = tx.db.execute(SQL["settle"], (dated, done.outcome, done.cost, done.attempt)).fetchone()
-        if held is not None:
-            books.settled(held[0])
-        else:
+        late = held is None
+        if late:
             done = self._late(tx.db, done)
+        else:
+            books.settled(held[0])
         if done.body is not None:
             question = done.question
             row = (self._account, question.key, question.endpoint, done.status, done.now, done.reading, done.body)
             tx.db.execute(SQL["keep_answer"], row)
-        return self._count_credits(tx.db, books, done)
+        return self._count_credits(tx.db, books, done, late=late)
 
     @staticmethod
     def _late(db: sqlite3.Connection, done: Settlement) -> Settlement:
         """Settled before, so charged before; only an attempt that was taken for lost still lacks its answer."""
         lost = db.execute(SQL["outcome"], (done.attempt,)).fetchone() == (Outcome.LOST,)
-        return done._replace(cost=0, lone=False, body=done.body if lost else None)
+        return done._replace(cost=0, body=done.body if lost else None)
 
-    def _count_credits(self, db: sqlite3.Connection, books: _Books, done: Settlement) -> Settled:
+    def _count_credits(self, db: sqlite3.Connection, books: Books, done: Settlement, *, late: bool) -> Settled:
         if books.credits is None and done.reading is None:
             return Settled(None)
         counted = None if books.credits is None else books.credits - done.cost
         if done.reading is None:
             books.credits = counted
             return Settled(counted)
-        alone = done.lone and not self._in_company(db, books, done)
+        alone = not late and not self._in_company(db, books, done)
         between = self._between(db, done) if alone and done.since > 0 else None
         left = done.reading if alone else after_reading(counted, done.reading, books.held)
         books.credits, books.read_at = left, done.now
         return Settled(left, alone, between, surprise=not alone and counted is not None and left < counted)
 
-    def _in_company(self, db: sqlite3.Connection, books: _Books, done: Settlement) -> bool:
+    def _in_company(self, db: sqlite3.Connection, books: Books, done: Settlement) -> bool:
         return books.under_way > 0 or done.attempt in self._beside or self._others(db, done, done.attempt)
 
     def _between(self, db: sqlite3.Connection, done: Settlement) -> dict[str, int] | None:
@@ -324,69 +334,12 @@ class Ledger:
         return len(lost)
 
 
-class _Books:
-    """One account inside one transaction: read once, changed by its operations, written once."""
-
-    __slots__ = (
-        "_account",
-        "_before",
-        "_db",
-        "counted",
-        "credits",
-        "held",
-        "last",
-        "read_at",
-        "shut_until",
-        "under_way",
-    )
-
-    def __init__(self, db: sqlite3.Connection, account: int) -> None:
-        self._db = db
-        self._account = account
-        self.credits: int | None
-        self.read_at: float | None
-        self.credits, self.read_at, self.shut_until = db.execute(SQL["account"], (account,)).fetchone()
-        self.under_way, self.held = db.execute(SQL["under_way"], (account,)).fetchone()
-        self.last: int = db.execute(SQL["last_attempt"]).fetchone()[0] or 0
-        self.counted = _Counted()
-        self._before = (self.credits, self.read_at)
-
-    def reserved(self, attempt: int, ceiling: int) -> None:
-        """A request was reserved."""
-        self.last = attempt
-        self.under_way += 1
-        self.held += ceiling
-
-    def settled(self, ceiling: int) -> None:
-        """A request was settled."""
-        self.under_way -= 1
-        self.held -= ceiling
-
-    def write(self) -> None:
-        """Write back what changed."""
-        if (self.credits, self.read_at) != self._before:
-            self._db.execute(SQL["set_credits"], (self.credits, self.read_at, self._account))
-
-
-def _no_credits(books: _Books, wish: Reservation) -> NoCredits | None:
+def _no_credits(books: Books, wish: Reservation) -> NoCredits | None:
     if books.credits is None or wish.beyond_reserve:
         return None
     if affordable(books.credits, books.held, wish.ceiling, wish.reserve_credits):
         return None
     return NoCredits(books.credits - books.held, books.under_way)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A count of the window, and what it can have grown to: attempts only ever get higher ids."""
-
-    count: int = 1 << 62
-    last: int = 0
-    since: int = 0
-
-    def at_most(self, last: int, since: int) -> int:
-        """An upper bound of the count now; no bound if the window moved back."""
-        return self.count + last - self.last if since >= self.since else 1 << 62
 
 
 def _opens(db: sqlite3.Connection, account: int, window: Window, quota: int, under_way: int, now: float) -> float:

@@ -16,3 +16,5 @@ ALTER TABLE lead DROP COLUMN progress;
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
 CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
 CREATE TABLE chance (job INTEGER NOT NULL REFERENCES job, need INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (job, need)) STRICT;
+ALTER TABLE account ADD COLUMN shut_why TEXT;
+ALTER TABLE account ADD COLUMN clock_offset REAL NOT NULL DEFAULT 0;

@@ -54,7 +54,7 @@ GROUP BY endpoint, outcome;
 UPDATE account SET credits = ?, credits_at = ? WHERE id = ?;
 
 -- :shut
-UPDATE account SET shut_until = ? WHERE id = ?;
+UPDATE account SET shut_until = ?, shut_why = ? WHERE id = ?;
 
 -- :orphans
 -- Unsettled attempts and who made them.
@@ -69,7 +69,14 @@ SELECT key, status, body, received_at FROM answer WHERE account = ? AND key IN (
 DELETE FROM answer WHERE account = ? AND key = ? AND received_at >= ?;
 
 -- :account
-SELECT credits, credits_at, shut_until FROM account WHERE id = ?;
+SELECT credits, credits_at, shut_until, shut_why FROM account WHERE id = ?;
+
+-- :clock
+UPDATE account SET clock_offset = ? WHERE id = ?;
+
+-- :clock_offset
+-- How far the server's clock was ahead, and the latest moment at which we know it to have been.
+SELECT clock_offset, (SELECT max(dated) FROM attempt WHERE account = account.id) FROM account WHERE id = ?;
 
 -- :wake
 -- Deferred leads whose time has come are ready again.

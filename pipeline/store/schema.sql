@@ -6,7 +6,9 @@ CREATE TABLE account (
     key_mark     TEXT,                      -- a short hash of the key last used, to notice that it changed
     credits      INTEGER,                   -- the credit ledger: last reading less what was counted since; NULL: never told
     credits_at   REAL,                      -- when `credits` was last read off an answer
-    shut_until   REAL                       -- told by 429 or 402: nothing is sent before
+    shut_until   REAL,                      -- told by 429 or 402: nothing is sent before
+    shut_why     TEXT,                      -- which of the two: "quota" or "credits"
+    clock_offset REAL    NOT NULL DEFAULT 0 -- seconds the server's clock was last seen ahead of this machine's
 ) STRICT;
 
 -- One row is a reservation, a claim on its question, and a spend. `dated` NULL: under way, or its process died.

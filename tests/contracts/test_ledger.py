@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ledger_site import NOW, Site, ask, count, credits_of, granted, read_credits, settle, wish
 
-from pipeline.model import Outcome
+from pipeline.model import Outcome, Stop
 from pipeline.quota import DAY, Window
 from pipeline.store.ledger import Answered, Claimed, Granted, NoSlot
 
@@ -66,7 +66,7 @@ async def test_a_request_that_never_left_counts_nowhere(site: Site) -> None:
 async def test_accounts_of_one_file_do_not_share_their_quota(site: Site) -> None:
     """Another customer has another quota, credits and answers."""
     ours, theirs = site.run("a"), site.run("b", account="api/other")
-    await settle(ours, await granted(ours, quota=1), reading=7, lone=True)
+    await settle(ours, await granted(ours, quota=1), reading=7)
     await granted(theirs, quota=1)
     assert (credits_of(theirs), theirs.ledger.history(ask())) == (None, [])
 
@@ -114,7 +114,7 @@ async def test_a_shut_account_sends_nothing_until_the_told_time(site: Site) -> N
     """What the server said about its next opening is kept, over restarts too."""
     await site.run("a").ledger.shut(NOW + 100)
     store = site.run("b")
-    assert await store.ledger.reserve(wish()) == NoSlot(NOW + 100, shut=True)
+    assert await store.ledger.reserve(wish()) == NoSlot(NOW + 100, Stop.QUOTA)
     assert store.ledger.usage(Window(), 5, NOW).shut_until == NOW + 100
     assert isinstance(await store.ledger.reserve(wish(ask(1), beyond_reserve=True)), Granted)
     assert isinstance(await store.ledger.reserve(wish(ask(2), now=NOW + 100)), Granted)
@@ -129,7 +129,7 @@ async def test_a_shut_account_is_shut_for_those_who_ask_at_the_same_moment(site:
         store.ledger.reserve(wish()), store.ledger.shut(NOW + 100), store.ledger.reserve(wish(ask(1)))
     )
     assert isinstance(before, Granted)
-    assert after == NoSlot(NOW + 100, shut=True)
+    assert after == NoSlot(NOW + 100, Stop.QUOTA)
 
 
 # --- one question, one request ------------------------------------------------------------------------
@@ -240,7 +240,7 @@ async def test_an_answer_that_comes_after_its_run_was_given_up_is_kept(site: Sit
 async def test_usage_tells_what_status_shows(site: Site) -> None:
     """Used, under way, credits with their date, and when the next slot opens if none is free."""
     store = site.run()
-    await settle(store, await granted(store), reading=80, lone=True)
+    await settle(store, await granted(store), reading=80)
     await granted(store, 1)
     roomy, full = (store.ledger.usage(Window(), quota, NOW + 2) for quota in (3, 2))
     assert (roomy.used, roomy.under_way, roomy.credits, roomy.credits_at) == (1, 1, 80, NOW + 1)

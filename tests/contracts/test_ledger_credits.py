@@ -88,8 +88,8 @@ async def test_a_lone_reading_sets_the_ledger_up_or_down(site: Site, reading: in
     store = site.run()
     await read_credits(store, 100)
     first = await granted(store)
-    await settle(store, first, reading=100, lone=True)
-    told = await settle(store, await granted(store, 1), 1, reading=reading, lone=True, since=first)
+    await settle(store, first, reading=100)
+    told = await settle(store, await granted(store, 1), 1, reading=reading, since=first)
     assert (told.credits, told.alone, told.between, told.surprise) == (reading, True, {}, False)
 
 
@@ -97,12 +97,12 @@ async def test_two_lone_readings_tell_what_was_answered_between_them(site: Site)
     """A price is learned from two readings only if no search and nothing that failed lies between."""
     store = site.run()
     first = await granted(store)
-    await settle(store, first, reading=100, lone=True)
+    await settle(store, first, reading=100)
     await settle(store, await granted(store, 1), 1, outcome=Outcome.NOT_SENT, cost=0, body=None)
     second = await granted(store, 2)
-    assert (await settle(store, second, 2, reading=99, lone=True, since=first)).between == {}
+    assert (await settle(store, second, 2, reading=99, since=first)).between == {}
     await settle(store, await granted(store, 3), 3)
-    told = await settle(store, await granted(store, 4), 4, reading=97, lone=True, since=second)
+    told = await settle(store, await granted(store, 4), 4, reading=97, since=second)
     assert (told.alone, told.between) == (True, {"verify": 1})
 
 
@@ -111,13 +111,13 @@ async def test_a_search_or_a_failure_between_two_readings_tells_no_price(site: S
     """What they cost is not known, so what is gone cannot be told apart."""
     store = site.run()
     first = await granted(store)
-    await settle(store, first, reading=100, lone=True)
+    await settle(store, first, reading=100)
     question = search_question("Acme", Questions(), filtered=False) if search else ask(1)
     between = await store.ledger.reserve(wish(question))
     assert isinstance(between, Granted)
     outcome = Outcome.FOUND if search else Outcome.AMBIGUOUS
     await settle(store, between.attempt, question=question, outcome=outcome)
-    told = await settle(store, await granted(store, 2), 2, reading=90, lone=True, since=first)
+    told = await settle(store, await granted(store, 2), 2, reading=90, since=first)
     assert (told.alone, told.between) == (True, None)
 
 
@@ -127,7 +127,7 @@ async def test_a_reading_in_company_only_lowers(site: Site, reading: int) -> Non
     store = site.run()
     await read_credits(store, 100)
     await granted(store, 1, ceiling=1)
-    told = await settle(store, await granted(store), reading=reading, lone=False)
+    told = await settle(store, await granted(store), reading=reading)
     assert (told.credits, told.alone) == (min(99, reading + 1), False)
 
 
@@ -141,7 +141,7 @@ async def test_a_lone_reading_beside_another_process_only_lowers(site: Site, oth
     between = between or await granted(theirs, 1)
     if other in ("over before", "came and went"):
         await settle(theirs, between, 1)
-    told = await settle(ours, lone, reading=100, lone=True)
+    told = await settle(ours, lone, reading=100)
     assert not told.alone
     assert told.credits == (98 if other in ("over before", "came and went") else 99)
 

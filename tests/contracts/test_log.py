@@ -163,6 +163,13 @@ def test_many_workers_that_wait_for_one_slot_say_it_once() -> None:
     assert [("the window is full" in line, "slow down" in line) for line in lines] == [(True, False), (False, True)]
 
 
+def test_a_wait_the_server_asked_for_is_not_called_a_full_window() -> None:
+    """After a long 429 the window may be half empty by our count: the line says whose word it is."""
+    (line,) = told([Waiting("shut", NOW + 600)])
+    assert "the server wants nothing before" in line
+    assert "full" not in line
+
+
 @pytest.mark.parametrize("fmt", ["text", "json"])
 def test_sentences_and_cautions_have_their_levels(fmt: str) -> None:
     """What a command tells is information, what it warns of is a warning, in both formats."""

@@ -167,7 +167,10 @@ def account_of(settings: Settings) -> str:
 
 @asynccontextmanager
 async def session(parts: Parts) -> AsyncIterator[Session]:
-    """Open the state, show that this run is alive, and settle what dead runs left under way."""
+    """Open the state, show that this run is alive, and settle what dead runs left under way.
+
+    From then on signals end the run in good order.
+    """
     path = state_path(parts.settings)
     account, inline, durable = account_of(parts.settings), parts.inline_state, parts.durable_state
     with Store.open(path, account, owner=parts.owner, inline=inline, durable=durable) as store:
@@ -176,7 +179,9 @@ async def session(parts: Parts) -> AsyncIterator[Session]:
         try:
             await store.ledger.recover()
             await _renew_credits(parts, store)
-            yield Session(parts, store)
+            opened = Session(parts, store)
+            with _signals(opened):
+                yield opened
         finally:
             alive.path.unlink(missing_ok=True)
             alive.release()
@@ -196,10 +201,10 @@ async def _renew_credits(parts: Parts, store: Store) -> None:
 
 @asynccontextmanager
 async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
-    """Connect to the API; signals and the stop time end the run in good order."""
+    """Connect to the API; the stop time ends the run in good order."""
     await _note_key(session, key)
     connect = session.parts.connect or _client
-    with _stop_at(session), _signals(session), _few_collections():
+    with _stop_at(session), _few_collections():
         async with connect(session, key) as sender:
             yield Fetcher(session.store.ledger, session.budget, sender)
 
@@ -285,5 +290,38 @@ class _signals:  # noqa: N801 - as above
         stopped = self._session.budget.stopped
         if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and task is not None:
             task.cancel()
-        self._session.parts.say("Stopping: waiting for the answers under way …")
-        self._session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")
+        _stop(self._session, why)
+
+
+def _stop(session: Session, why: Stop) -> None:
+    under_way = ": waiting for the answers under way" if session.budget.spent.requests else ""
+    session.parts.say(f"Stopping{under_way} …")
+    session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")
+
+
+class BrokenOff(Exception):
+    """A signal ended what held up the loop; the run is told to stop."""
+
+
+@contextmanager
+def breakable(session: Session) -> Iterator[None]:
+    """Let a signal break off what holds up the loop (a pipe may say nothing for hours); raises BrokenOff.
+
+    Meanwhile the loop is deaf: it would hear the same signal once more.
+    """
+    if not session.parts.signals:
+        yield
+        return
+
+    def break_off(number: int, _: object) -> None:
+        _stop(session, SIGNALS[signal.Signals(number)])
+        raise BrokenOff
+
+    before = {number: signal.signal(number, break_off) for number in SIGNALS}
+    wakes = signal.set_wakeup_fd(-1)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -108,7 +109,8 @@ class Log:
         if self._json:
             at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
             sentence = orjson.dumps({"at": at, "run": self.run, "event": kind, **fields}).decode()
-        print(sentence, file=self._stream or sys.stderr, flush=True)  # a progress bar may have put itself before it
+        with suppress(OSError):  # nobody listens any more, or the log's disk is full: no reason to lose a night
+            print(sentence, file=self._stream or sys.stderr, flush=True)  # a progress bar may stand before it
 
 
 def _level(event: Event) -> int:

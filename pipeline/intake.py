@@ -45,7 +45,7 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         rows += len(batch)
         broken += sum(record.error is not None for record in batch)
         await jobs.take_in(intake, [_row(record, source, settings.policy, settings.priority) for record in batch])
-    if opened.budget.stopped is not None:
+    if opened.told_to_stop:
         await jobs.update(job.id, next_row=rows)
         return
     told = read | {"fingerprint": _fingerprint(source), "priority": settings.priority, "path": source.path}
@@ -59,7 +59,7 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
 def _batches(opened: Session, source: Source) -> Iterator[list[Record]]:
     """Read the list some rows at a time, as far as no signal comes."""
     records = source.records()
-    while opened.budget.stopped is None:
+    while not opened.told_to_stop:
         batch: list[Record] = []
         with suppress(BrokenOff), breakable(opened):
             batch.extend(islice(records, INTAKE))

@@ -94,6 +94,7 @@ class Session:
         self.parts = parts
         self.store = store
         self.tallies = Tallies()
+        self.told_to_stop = self.breakable = False
         self.started_at = parts.now()
         self.budget = Budget(store.ledger, limits_of(parts), parts.now, self.tell)
 
@@ -273,55 +274,45 @@ class _signals:  # noqa: N801 - as above
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
-        if not self._session.parts.signals:
-            return
-        task = asyncio.current_task()
-        for number, why in SIGNALS.items():
-            asyncio.get_running_loop().add_signal_handler(number, self._received, why, task)
+        if self._session.parts.signals:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            self._before = {number: signal.signal(number, self._received) for number in SIGNALS}
 
     def __exit__(self, *_: object) -> None:
-        if self._session.parts.signals:
-            for number in SIGNALS:
-                asyncio.get_running_loop().remove_signal_handler(number)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _received(self, why: Stop, task: asyncio.Task[Any] | None) -> None:
-        stopped = self._session.budget.stopped
-        if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and task is not None:
-            task.cancel()
-        _stop(self._session, why)
+    def _received(self, number: int, _: object) -> None:
+        """Come between any two instructions: leave all but the note to the loop."""
+        self._session.told_to_stop = True
+        self._loop.call_soon_threadsafe(self._stop, SIGNALS[signal.Signals(number)])
+        if self._session.breakable:
+            self._session.breakable = False
+            raise BrokenOff
 
-
-def _stop(session: Session, why: Stop) -> None:
-    under_way = ": waiting for the answers under way" if session.budget.spent.requests else ""
-    session.parts.say(f"Stopping{under_way} …")
-    session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")
+    def _stop(self, why: Stop) -> None:
+        session, stopped = self._session, self._session.budget.stopped
+        if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and self._task is not None:
+            self._task.cancel()
+        under_way = ": waiting for the answers under way" if session.budget.spent.requests else ""
+        session.parts.say(f"Stopping{under_way} …")
+        session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")
 
 
 class BrokenOff(Exception):
-    """A signal ended what held up the loop; the run is told to stop."""
+    """A signal ended what held up the loop."""
 
 
 @contextmanager
 def breakable(session: Session) -> Iterator[None]:
-    """Let a signal break off what holds up the loop (a pipe may say nothing for hours); raises BrokenOff.
-
-    Meanwhile the loop is deaf: it would hear the same signal once more.
-    """
-    if not session.parts.signals:
-        yield
-        return
-
-    def break_off(number: int, _: object) -> None:
-        _stop(session, SIGNALS[signal.Signals(number)])
-        raise BrokenOff
-
-    before = {number: signal.signal(number, break_off) for number in SIGNALS}
-    wakes = signal.set_wakeup_fd(-1)
+    """Let a signal break off what holds up the loop, as a pipe does that says nothing for hours; raises BrokenOff."""
+    session.breakable = True
     try:
+        if session.told_to_stop:
+            raise BrokenOff
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(wakes)
+        session.breakable = False

@@ -154,16 +154,21 @@ def _command(arguments: Sequence[str], folder: str, environment: dict[str, str],
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    with Path("said.txt").open("a") as said:
+    with Path("said.txt").open("w") as said:
         os.dup2(said.fileno(), 2)
     import pipeline.intake  # noqa: PLC0415 - the forked process's own
     from pipeline.cli import main  # noqa: PLC0415
 
-    pipeline.intake.INTAKE = SMALL_INTAKE  # type: ignore[misc]
     if crash is not None:
+        pipeline.intake.INTAKE = SMALL_INTAKE  # type: ignore[misc]
         crash.point.arm(crash.hit)
     sys.argv = ["leadcontact", *arguments]
     main()
+
+
+def said_last(machine: Machine) -> str:
+    """What the last forked command said."""
+    return (machine.folder / "said.txt").read_text("utf-8")
 
 
 async def forked(machine: Machine, *arguments: object, crash: Crash | None = None) -> int:

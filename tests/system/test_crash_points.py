@@ -1,4 +1,4 @@
-"""Killed at every named point of a run, and started again until the list is done: nothing lost, nothing paid twice."""
+"""Killed at every named point of a run, and started again until the list is done: nothing lost or paid twice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from crash_site import CREATION, INTAKE, LINE, REQUEST, REWRITE, Crash, forked
-from soak import seconds, size
+from crash_site import CREATION, INTAKE, LINE, REQUEST, REWRITE, Crash, forked, said_last
+from soak import size
 from support import people, write_leads
 from system_site import Machine, asked_again, site
 
@@ -109,7 +109,7 @@ async def test_a_run_killed_at_every_point_finishes_its_list(
 
 async def finish(machine: Machine, sandbox: Sandbox, rows: int, crashes: int) -> None:
     """Let the command end: every row has its line, and nothing lies about but copies of lines not accounted for."""
-    assert await forked(machine, *ENRICH) == 0, (machine.folder / "said.txt").read_text()
+    assert await forked(machine, *ENRICH) == 0, said_last(machine)
     check(machine, sandbox, crashes)
     assert machine.rows() == list(range(1, rows + 1))
     left = {path.name.partition(".torn-")[0] for path in machine.folder.iterdir() if "out.jsonl" in path.name}

@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ from system_site import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from multiprocessing.context import ForkServerProcess
 
     from system_site import Machine
 
@@ -40,8 +42,8 @@ class Point:
     function: str
     when: str = "after"
 
-    def arm(self, hit: int) -> None:
-        """Make this process kill itself when it comes to the point for the n-th time."""
+    def arm(self, hit: int, number: signal.Signals) -> None:
+        """Make this process send itself a signal when it comes to the point for the n-th time."""
         __import__(self.module)
         owner: Any = sys.modules[self.module]
         if self.owner:
@@ -52,7 +54,7 @@ class Point:
             nonlocal left
             left -= 1
             if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
         setattr(owner, self.function, WHENS[self.when](real, here))
 
@@ -142,11 +144,15 @@ REWRITE = (
 )
 
 
+LOCKING = Point("about to take a lock", "pipeline.store.locks", "Lock", "acquire", "before")
+
+
 class Crash(NamedTuple):
-    """A point, and the how-manieth time it is passed."""
+    """A point, the how-manieth time it is passed, and what happens then."""
 
     point: Point
     hit: int
+    number: signal.Signals = signal.SIGKILL
 
 
 def _command(arguments: Sequence[str], folder: str, environment: dict[str, str], crash: Crash | None) -> None:
@@ -157,11 +163,13 @@ def _command(arguments: Sequence[str], folder: str, environment: dict[str, str],
     with Path("said.txt").open("w") as said:
         os.dup2(said.fileno(), 2)
     import pipeline.intake  # noqa: PLC0415 - the forked process's own
+    import pipeline.session  # noqa: PLC0415
     from pipeline.cli import main  # noqa: PLC0415
 
+    pipeline.session.Parts = partial(pipeline.session.Parts, now=clock)  # type: ignore[assignment,misc]
     if crash is not None:
         pipeline.intake.INTAKE = SMALL_INTAKE  # type: ignore[misc]
-        crash.point.arm(crash.hit)
+        crash.point.arm(crash.hit, crash.number)
     sys.argv = ["leadcontact", *arguments]
     main()
 
@@ -171,11 +179,22 @@ def said_last(machine: Machine) -> str:
     return (machine.folder / "said.txt").read_text("utf-8")
 
 
-async def forked(machine: Machine, *arguments: object, crash: Crash | None = None) -> int:
-    """Run the command to its end, or to its crash; return its exit code, -9 if it was killed."""
+def clock() -> float:
+    """The wall clock of forked commands: ahead by as many hours as the file `hours` says, if there is one."""
+    hours = Path("hours")
+    return time.time() + (3600 * float(hours.read_text("utf-8")) if hours.exists() else 0)
+
+
+def start_forked(machine: Machine, *arguments: object, crash: Crash | None = None) -> ForkServerProcess:
+    """Start the command in a forked process."""
     told = (tuple(map(str, arguments)), str(machine.folder), machine.surroundings(), crash)
     process = FORKS.Process(target=_command, args=told)
     process.start()
+    return process
+
+
+async def end_of(process: ForkServerProcess) -> int:
+    """Wait for a forked command's end, or kill it; return its exit code, -9 if it was killed."""
     try:
         await until(lambda: not process.is_alive())
     finally:
@@ -183,3 +202,13 @@ async def forked(machine: Machine, *arguments: object, crash: Crash | None = Non
         process.join()
     assert process.exitcode is not None
     return process.exitcode
+
+
+async def forked(machine: Machine, *arguments: object, crash: Crash | None = None) -> int:
+    """Run the command to its end, or to its crash; return its exit code."""
+    return await end_of(start_forked(machine, *arguments, crash=crash))
+
+
+def stopped(process: ForkServerProcess) -> bool:
+    """Whether a process stands still, stopped by a signal."""
+    return Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "T"

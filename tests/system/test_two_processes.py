@@ -155,7 +155,8 @@ async def test_a_run_that_looked_before_another_finished_does_not_act_on_what_it
         assert await forked(machine, *ENRICH, "--max-requests", 3) == 0
         for command in (ENRICH, ("resume", *FAST)):
             write_leads(tmp_path / "leads.csv", rows := [*rows, *people(1, 1, start=len(rows))])
-            assert await forked(machine, *ENRICH, "--max-requests", 0) == 0
+            if command != ENRICH:
+                assert await forked(machine, *ENRICH, "--max-requests", 0) == 0
             late = start_forked(machine, *command, crash=Crash(LOCKING, 2, signal.SIGSTOP))
             await until(partial(stopped, late))
             assert await forked(machine, *ENRICH) == 0

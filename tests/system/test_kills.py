@@ -210,7 +210,7 @@ async def test_an_interrupted_intake_keeps_what_it_has_read_and_says_so(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     """Even if the pipe it reads says nothing: with its summary. The whole list then doubles nothing."""
-    rows = [{"Company Name": f"Northwind {n} Robotics"} for n in range(2_500)]
+    rows = [{"Company Name": f"Northwind {n} Robotics", "Notes": "-" * 40} for n in range(2_500)]
     text = write_leads(tmp_path / "leads.csv", rows).read_bytes()
     command = (*ENRICH[2:], "--max-requests", "0")
     async with site(tmp_path) as (machine, sandbox):

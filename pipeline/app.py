@@ -54,8 +54,10 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     async with session(parts) as opened:
         job = await _job(opened, name, output)
         with held(opened, job):
+            # another run may have had the job since it was looked up
+            job = await _agreed(opened, opened.store.jobs.again(job))
             await take_in(opened, job, source)
-            return await _work_on(opened, [opened.store.jobs.find(name) or job], key)
+            return await _work_on(opened, [opened.store.jobs.again(job)], key)
 
 
 async def resume(parts: Parts, names: Iterable[str]) -> Report:
@@ -96,28 +98,34 @@ def _key_if_needed(settings: Settings) -> str:
 
 
 async def _job(opened: Session, name: str, output: str) -> Job:
-    """Find the job or begin it; what is asked stays as it was unless --new-policy."""
+    """Find the job or begin it."""
     settings, jobs = opened.parts.settings, opened.store.jobs
     policy = settings.policy
     job = jobs.find(name)
     if job is None and output != name and (other := jobs.find(output)) is not None:
         job = other
-    if job is None:
-        if output != "-":
-            target = JsonlOutput(Path(output), opened.store.path)
-            target.refuse_foreign()
-            target.refuse_unwritable()
-        return await jobs.create(
-            name,
-            output,
-            priority=0,
-            questions=orjson.dumps([policy.questions.model_dump(mode="json")]).decode(),
-            judgement=policy.judgement.model_dump_json(),
-            now=opened.parts.now(),
-        )
+    if job is not None:
+        return job
+    if output != "-":
+        target = JsonlOutput(Path(output), opened.store.path)
+        target.refuse_foreign()
+        target.refuse_unwritable()
+    return await jobs.create(
+        name,
+        output,
+        priority=0,
+        questions=orjson.dumps([policy.questions.model_dump(mode="json")]).decode(),
+        judgement=policy.judgement.model_dump_json(),
+        now=opened.parts.now(),
+    )
+
+
+async def _agreed(opened: Session, job: Job) -> Job:
+    """Note the judgement of today; what is asked stays as it was unless --new-policy."""
+    policy = opened.parts.settings.policy
     await _keep_questions(opened, job, policy.questions)
-    await jobs.update(job.id, judgement=policy.judgement.model_dump_json())
-    return jobs.find(job.name) or job
+    await opened.store.jobs.update(job.id, judgement=policy.judgement.model_dump_json())
+    return opened.store.jobs.again(job)
 
 
 async def _keep_questions(opened: Session, job: Job, wanted: Questions) -> None:
@@ -180,7 +188,7 @@ def _unfinished(opened: Session, names: Iterable[str], locks: list[Lock]) -> lis
         lock = opened.store.locks.job(job.id)
         if lock.acquire():
             locks.append(lock)
-            ours.append(job)
+            ours.append(jobs.again(job))  # another run may have had it since it was looked up
         elif named or len(chosen) == 1:
             raise _held_by(lock, job.name)
         else:
@@ -283,7 +291,7 @@ def _was_set(settings: Settings, judgement_field: str) -> bool:
 
 async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
     """Work until nothing is left that may be asked now; with --wait, until nothing is left."""
-    if not any(_something_ready(opened, run) for run in runs):
+    if opened.budget.stopped is not None or not any(_something_ready(opened, run) for run in runs):
         return
     opened.parts.begin(sum(opened.store.jobs.counts(run.job.id).pending for run in runs), opened.usage().used)
     async with fetching(opened, key) as fetcher:
@@ -331,6 +339,7 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
             output=run.job.output,
             counts=jobs.counts(run.job.id),
             rows=run.job.rows,
+            cut_short=run.job.cut_short,
             finished_now=opened.tallies.finished[run.job.id],
         )
         for run in runs
@@ -339,7 +348,7 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
     usage = opened.usage()
     return Report(
         jobs=reports,
-        stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(pending)),
+        stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(reports)),
         requests=budget.spent.by_endpoint,
         outcomes={outcome.value: n for outcome, n in budget.spent.outcomes.items()},
         saved=opened.tallies.saved,
@@ -355,9 +364,11 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
     )
 
 
-def _done_sentence(pending: int) -> str:
-    if pending:
+def _done_sentence(reports: list[JobReport]) -> str:
+    if pending := sum(report.counts.pending for report in reports):
         return f"Done for now: {pending:,} rows wait for a later window, because their question was not settled."
+    if any(report.cut_short for report in reports):
+        return "Done for now: every row taken in is finished."
     return "Done: every row is finished."
 
 

@@ -146,11 +146,12 @@ class Budget:
             probe = self._circuit.start_probe()
             ceiling = self.purse.most(question)
             self._hold(ceiling, 1)
-            decision = await self._ledger.reserve(self._wish(question, ceiling, newer_than))
+            wish = self._wish(question, ceiling, newer_than)
+            decision = await self._ledger.reserve(wish)
             if isinstance(decision, Granted):
                 self.spent.by_endpoint[question.endpoint] += 1
                 self._tell(PermitGiven(question.endpoint, question.key.hex(), lone, probe))
-                return Permit(decision.attempt, question, self.clock(), ceiling, lone, probe)
+                return Permit(decision.attempt, question, wish.now, ceiling, lone, probe)
             self._hold(ceiling, -1)
             if probe:
                 self._circuit.drop_probe()

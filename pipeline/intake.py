@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -14,10 +16,13 @@ from pipeline.model import UNREADABLE
 from pipeline.normalize import lead_of, subject_of
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.planner import Ask, next_step, unaskable
+from pipeline.session import BrokenOff, breakable
 from pipeline.store.erasure import OWN_COMPANY
 from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.model import Lead, Policy
     from pipeline.session import Session
     from pipeline.settings import Settings
@@ -28,7 +33,10 @@ INTAKE: Final = 2000
 
 
 async def take_in(opened: Session, job: Job, source: Source) -> None:
-    """Read the list into the job, unless it is the very file read last time."""
+    """Read the list into the job, unless it is the very file read last time.
+
+    Told to stop, it keeps the rows it has read; the next intake begins again with the first.
+    """
     settings, jobs = opened.parts.settings, opened.store.jobs
     opened.parts.say(source.description)
     if not settings.prune and _unchanged(job.source, source, settings):
@@ -36,25 +44,18 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
     policy, erased = settings.policy, opened.store.erasing.erased()
-    batch: list[Row] = []
     rows = broken = 0
-
-    async def keep() -> None:
-        if rows <= INTAKE:  # if this intake is cut short, what it took in must still be read as it was meant
+    for batch in _batches(opened, source):
+        if not rows:  # if this intake is cut short, what it took in must still be read as it was meant
             await jobs.update(job.id, source=orjson.dumps(read).decode())
+        rows += len(batch)
+        broken += sum(record.error is not None for record in batch)
         before = intake.added, intake.changed
-        await jobs.take_in(intake, batch)
+        await jobs.take_in(intake, [_row(record, source, policy, settings.priority, erased) for record in batch])
         opened.tell(RowsTakenIn(job.id, intake.added - before[0], intake.changed - before[1]))
-
-    for record in source.records():
-        rows += 1
-        broken += record.error is not None
-        row = _row(record, source, policy, settings.priority, erased)
-        batch.append(row)
-        if len(batch) >= INTAKE:
-            await keep()
-            batch.clear()
-    await keep()
+    if opened.told_to_stop:
+        await jobs.update(job.id, next_row=rows)
+        return
     told = read | {"fingerprint": _fingerprint(source), "priority": settings.priority, "path": source.path}
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
     if broken:
@@ -62,6 +63,18 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     if gone:
         opened.tell(RowsDropped(job.id, gone))
         opened.parts.say(f"Unfinished rows dropped because the list no longer has them: {gone:,}.")
+
+
+def _batches(opened: Session, source: Source) -> Iterator[list[Record]]:
+    """Read the list some rows at a time, as far as no signal comes."""
+    records = source.records()
+    while not opened.told_to_stop:
+        batch: list[Record] = []
+        with suppress(BrokenOff), breakable(opened):
+            batch.extend(islice(records, INTAKE))
+        if not batch:
+            return
+        yield batch
 
 
 def _earlier(told: dict[str, Any], source: Source) -> list[dict[str, str]]:

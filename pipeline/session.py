@@ -112,6 +112,7 @@ class Session:
         self.parts = parts
         self.store = store
         self.tallies = Tallies()
+        self.told_to_stop = self.breakable = False
         self.started_at = parts.now()
         self.budget = Budget(store.ledger, limits_of(parts), parts.now, self.tell)
 
@@ -191,7 +192,10 @@ def account_of(settings: Settings) -> str:
 
 @asynccontextmanager
 async def session(parts: Parts) -> AsyncIterator[Session]:
-    """Open the state, show that this run is alive, and settle what dead runs left under way."""
+    """Open the state, show that this run is alive, and settle what dead runs left under way.
+
+    From then on signals end the run in good order.
+    """
     path = state_path(parts.settings)
     account, inline, durable = account_of(parts.settings), parts.inline_state, parts.durable_state
     with Store.open(path, account, owner=parts.owner, inline=inline, durable=durable) as store:
@@ -202,7 +206,8 @@ async def session(parts: Parts) -> AsyncIterator[Session]:
             if lost := await store.ledger.recover():
                 opened.tell(RequestsLost(lost))
             await _renew_credits(opened)
-            yield opened
+            with _signals(opened):
+                yield opened
         finally:
             alive.path.unlink(missing_ok=True)
             alive.release()
@@ -238,10 +243,10 @@ async def _renew_credits(opened: Session) -> None:
 
 @asynccontextmanager
 async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
-    """Connect to the API; signals and the stop time end the run in good order."""
+    """Connect to the API; the stop time ends the run in good order."""
     await _note_key(session, key)
     connect = session.parts.connect or _client
-    with _stop_at(session), _signals(session), _few_collections():
+    with _stop_at(session), _few_collections():
         async with connect(session, key) as sender:
             erased = session.store.erasing.erased()
             yield Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)
@@ -324,22 +329,45 @@ class _signals:  # noqa: N801 - as above
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
-        if not self._session.parts.signals:
-            return
-        task = asyncio.current_task()
-        for number, why in SIGNALS.items():
-            asyncio.get_running_loop().add_signal_handler(number, self._received, why, task)
+        if self._session.parts.signals:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            self._before = {number: signal.signal(number, self._received) for number in SIGNALS}
 
     def __exit__(self, *_: object) -> None:
-        if self._session.parts.signals:
-            for number in SIGNALS:
-                asyncio.get_running_loop().remove_signal_handler(number)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _received(self, why: Stop, task: asyncio.Task[Any] | None) -> None:
-        stopped = self._session.budget.stopped
-        if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and task is not None:
-            task.cancel()
-        self._session.parts.say("Stopping: waiting for the answers under way …")
-        self._session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")
+    def _received(self, number: int, _: object) -> None:
+        """Come between any two instructions: leave all but the note to the loop."""
+        self._session.told_to_stop = True
+        self._loop.call_soon_threadsafe(self._stop, SIGNALS[signal.Signals(number)])
+        if self._session.breakable:
+            self._session.breakable = False
+            raise BrokenOff
+
+    def _stop(self, why: Stop) -> None:
+        session, stopped = self._session, self._session.budget.stopped
+        if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and self._task is not None:
+            self._task.cancel()
+        under_way = ": waiting for the answers under way" if session.budget.spent.requests else ""
+        session.parts.say(f"Stopping{under_way} …")
+        session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")
+
+
+class BrokenOff(Exception):
+    """A signal ended what held up the loop."""
+
+
+@contextmanager
+def breakable(session: Session) -> Iterator[None]:
+    """Let a signal break off what holds up the loop, as a pipe does that says nothing for hours; raises BrokenOff."""
+    session.breakable = True
+    try:
+        if session.told_to_stop:
+            raise BrokenOff
+        yield
+    finally:
+        session.breakable = False

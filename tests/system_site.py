@@ -99,7 +99,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=self.folder,
-            env=self._environment(environment),
+            env=self.surroundings(environment),
             umask=0,
         )
 
@@ -115,17 +115,18 @@ class Machine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=self.folder,
-            env=self._environment(environment),
+            env=self.surroundings(environment),
             timeout=PATIENCE,
             check=False,
             umask=0,
         )
         return Told(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+    def surroundings(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        """The environment the command is run in."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LEADCONTACT_")}
         told = {"HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "100"}
-        return {**ours, **told, **self.environment, **more}
+        return {**ours, **told, **self.environment, **(more or {})}
 
 
 async def ended(process: Process, stdin: bytes | None = None) -> Told:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,7 +107,8 @@ def _damaged(error: Exception) -> StateError | None:
 
 
 def _complain(error: PipelineError) -> int:
-    print(f"leadcontact: {error}", file=sys.stderr)
+    with suppress(OSError):  # with nobody to tell, the exit code still does
+        print(f"leadcontact: {error}", file=sys.stderr)
     return error.exit_code
 
 
@@ -124,11 +125,14 @@ def _internal(error: Exception) -> InternalError:
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run a coroutine on the fastest loop there is."""
+    """Run a coroutine on the fastest loop there is; a second Ctrl-C may end it anywhere."""
     import asyncio
 
     async def main() -> T:
-        return await work()
+        try:
+            return await work()
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
     try:
         import uvloop

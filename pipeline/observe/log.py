@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -143,7 +144,8 @@ class Log:
             job, row = WORKING_ON.get() or (None, None)
             about = {"run": self.run, "event": kind, "job": job, "row": row}
             sentence = orjson.dumps({"at": at, **about, **fields}).decode()
-        print(sentence, file=self._stream or sys.stderr, flush=True)  # a progress bar may have put itself before it
+        with suppress(OSError):  # nobody listens any more, or the log's disk is full: no reason to lose a night
+            print(sentence, file=self._stream or sys.stderr, flush=True)  # a progress bar may stand before it
 
 
 def _level(event: Event) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pipeline.events import CreditsRead, Event, RequestSettled, RowFinished
@@ -32,7 +33,8 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
-            self._progress.stop()
+            with suppress(OSError):  # the terminal may have been closed
+                self._progress.stop()
 
     def begin(self, pending: int, used: int) -> None:
         """Start showing, with so many rows to do and so many requests of the window used."""

@@ -36,6 +36,8 @@ class JobReport:
     counts: Counts
     rows: int
     finished_now: int
+    cut_short: bool = False
+    """Whether its list has rows that were not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def _job_json(job: JobReport) -> dict[str, Any]:
         "job": job.name,
         "output": job.output,
         "rows_read": job.rows,
+        "read_to_the_end": not job.cut_short,
         "leads": counts.leads,
         "duplicates": counts.duplicates,
         **{status.value: counts.by_status[status] for status in Status},
@@ -154,6 +157,8 @@ def _job_lines(job: JobReport) -> list[str]:
     lines = [f"Output    {job.output}", f"Rows      {counts.leads:,} leads = " + " + ".join(parts)]
     if counts.duplicates:
         lines.append(f"          {counts.duplicates:,} more rows are duplicates and share their lead's result")
+    if job.cut_short:
+        lines.append("          the list was not read to its end; the same enrich command takes in the rest")
     return lines
 
 
@@ -207,6 +212,8 @@ def next_command(report: Report, said: str = "") -> str:
     """The command that is useful after this run."""
     if report.stopped.why is Stop.CREDITS:
         return f"leadcontact doctor --probe{said}"
+    if any(job.cut_short for job in report.jobs):
+        return "the same enrich command again"
     if report.pending:
         return f"leadcontact resume{said}"
     first = report.jobs[0].output if report.jobs else "-"

@@ -58,6 +58,10 @@ class Jobs:
             )
         return job_of(row)
 
+    def again(self, job: Job) -> Job:
+        """The job as it is now."""
+        return self.find(job.name) or job
+
     def all(self) -> list[Job]:
         """List all jobs of the account: by priority, then age."""
         rows = self._reader.execute(f"{JOB} WHERE account = ? ORDER BY priority DESC, id", (self._account,))
@@ -66,7 +70,7 @@ class Jobs:
     async def create(
         self, name: str, output: str, *, priority: int, questions: str, judgement: str, now: float
     ) -> Job:
-        """Begin a job."""
+        """Begin a job, unless another run has begun it a moment before."""
         row = (self._account, name, output, priority, now, questions, judgement)
         await self._run(SQL["create_job"], row)
         job = self.find(name)

@@ -108,8 +108,3 @@ class Locks:
             return True
         lock.path.unlink(missing_ok=True)
         return False
-        if not lock.acquire():
-            return True
-        lock.path.unlink(missing_ok=True)
-        lock.release()
-        return False

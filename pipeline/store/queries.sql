@@ -175,7 +175,8 @@ SELECT id, row, state, original FROM lead WHERE job = ? AND lead_id = ?;
 SELECT min(not_before) FROM lead WHERE job = ? AND state = 'deferred';
 
 -- :create_job
-INSERT INTO job (account, name, output, priority, created_at, questions, judgement) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO job (account, name, output, priority, created_at, questions, judgement) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
 
 -- :known_lead
 SELECT id, subject, seen, state, company, priority FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;

@@ -42,6 +42,11 @@ class Job:
     replacing: Committed | None
     stale: bool
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether the last reading of its list did not come to the list's end."""
+        return "path" not in self.source
+
 
 class Row(NamedTuple):
     """One row on its way into a job."""

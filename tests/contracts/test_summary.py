@@ -165,6 +165,7 @@ def test_the_json_has_a_stable_shape() -> None:
                 "job": "/home/ann/out.jsonl",
                 "output": "/home/ann/out.jsonl",
                 "rows_read": 2_012,
+                "read_to_the_end": True,
                 "leads": 2_000,
                 "duplicates": 12,
                 "enriched": 1_200,

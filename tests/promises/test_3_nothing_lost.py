@@ -1,4 +1,7 @@
-"""Promise 3: nothing paid is lost; an answer is durable before anything is done with it."""
+"""Promise 3: nothing paid is lost; an answer is durable before anything is done with it.
+
+Real processes: `system/test_kills.py`, `test_crash_points.py`, `test_power_loss.py`, `test_disk_trouble.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Promise 5: every row is accounted for, and the output has exactly one line per finished row at any moment."""
+"""Promise 5: every row is accounted for, and the output has exactly one line per finished row at any moment.
+
+After crashes of real processes: `system/test_crash_points.py`; told to stop in the intake: `system/test_kills.py`.
+"""
 
 from __future__ import annotations
 

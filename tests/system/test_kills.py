@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import signal
+import sqlite3
+import sys
 import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
@@ -11,6 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from crash_site import forked, said_last
+from soak import seconds, size
 from support import people, write_leads
 from system_site import FAST, Machine, asked_again, ended, said, site, until
 
@@ -20,8 +26,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENRICH = ("enrich", "leads.csv", "-o", "out.jsonl", *FAST)
-KILLS = 20
+KILLS = size(20, 200)
 WORKERS = 8
+PARENT = "import subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)"
+"""Whoever starts the command and listens to it."""
+
+ON_TERMINAL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from pipeline.cli import main
+main()
+"""
+"""The command with its standard files' terminal as the one that controls it."""
+
 TOLD_TO_STOP = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
 
 
@@ -37,11 +54,13 @@ async def killed(process: Process, sandbox: Sandbox, rng: Random) -> bool:
     return True
 
 
-@pytest.mark.timeout(240)
-async def test_twenty_kills_lose_nothing_and_pay_twice_only_what_was_in_flight(tmp_path: Path) -> None:
+@pytest.mark.timeout(seconds(240, 2400))
+async def test_kills_at_any_instant_lose_nothing_and_pay_twice_only_what_was_in_flight(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Every row has exactly one line in the end, and the ledger never counted less than the server saw."""
-    rng = Random(20)
-    rows = people(60, 2)
+    rng = Random(KILLS)
+    rows = people(3 * KILLS, 2)
     write_leads(tmp_path / "leads.csv", rows)
     command = (*ENRICH, "--concurrency", WORKERS)
     async with site(tmp_path, latency=(0.02, 0.1)) as (machine, sandbox):
@@ -56,6 +75,8 @@ async def test_twenty_kills_lose_nothing_and_pay_twice_only_what_was_in_flight(t
     assert machine.rows() == list(range(1, len(rows) + 1))
     assert asked_again(sandbox) <= lost <= kills * WORKERS
     assert counted >= sandbox.count()
+    record_property("kills at random instants", kills)
+    record_property("questions asked again after them", asked_again(sandbox))
 
 
 @pytest.mark.parametrize(("number", "code"), TOLD_TO_STOP)
@@ -171,3 +192,86 @@ async def test_a_sleeping_run_wakes_up_to_stop(
         assert (told.code, sandbox.count() - before <= 1) == (code, True)
     assert "Interrupted: the answers under way were kept" in told.err
     assert machine.query("SELECT count(*) FROM attempt WHERE dated IS NULL") == [(0,)]
+
+
+# --- in the intake, by the terminal, by the parent ----------------------------------------------------
+
+
+def taken_in(machine: Machine) -> int:
+    """Count the rows in the state, if there is one yet."""
+    try:
+        return int(machine.query("SELECT count(*) FROM lead")[0][0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+@pytest.mark.parametrize(("number", "code"), TOLD_TO_STOP)
+async def test_an_interrupted_intake_keeps_what_it_has_read_and_says_so(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Even if the pipe it reads says nothing: with its summary. The whole list then doubles nothing."""
+    rows = [{"Company Name": f"Northwind {n} Robotics", "Notes": "-" * 40} for n in range(2_500)]
+    text = write_leads(tmp_path / "leads.csv", rows).read_bytes()
+    command = (*ENRICH[2:], "--max-requests", "0")
+    async with site(tmp_path) as (machine, sandbox):
+        process = await machine.start("enrich", "-", *command, stdin=asyncio.subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(text[: len(text) * 9 // 10])
+        await until(lambda: taken_in(machine) == 2_000)
+        process.send_signal(number)
+        assert process.stderr is not None
+        told = (await asyncio.wait_for(process.stderr.read(), 20)).decode()
+        assert (await process.wait(), "Traceback" in told) == (code, False)
+        process.stdin.close()
+        kept = taken_in(machine)
+        assert 2_000 <= kept < 2_500
+        assert f"Rows      {kept:,} leads" in told
+        assert "the list was not read to its end; the same enrich command takes in the rest" in told
+        assert await forked(machine, "resume", *command[2:]) == 0
+        assert "the list was not read to its end" in said_last(machine)
+        assert await forked(machine, "enrich", "leads.csv", *command) == 0
+        assert sandbox.count() == 0
+    assert "not read to its end" not in said_last(machine)
+    assert machine.query("SELECT count(DISTINCT row), max(row), max(occurrence) FROM lead") == [(2_500, 2_500, 0)]
+
+
+async def test_a_run_outlives_those_who_listen_to_it(tmp_path: Path) -> None:
+    """Its parent is killed and takes the reader of the log along: the list is finished all the same."""
+    write_leads(tmp_path / "leads.csv", rows := people(4, 1))
+    async with site(tmp_path, latency=0.1) as (machine, sandbox):
+        parent = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", PARENT, sys.executable, "-m", "pipeline", *ENRICH, "--log-level", "debug"),
+            cwd=tmp_path,
+            env=machine.surroundings(),
+        )
+        await until(lambda: sandbox.count() >= 2)
+        parent.kill()
+        await parent.wait()
+        await until(lambda: machine.query("SELECT stop FROM run") == [("done",)])
+        await until(lambda: not machine.query("SELECT 1 FROM attempt WHERE dated IS NULL"))
+    assert asked_again(sandbox) == 0
+    assert machine.rows() == list(range(1, len(rows) + 1))
+
+
+async def test_a_closed_terminal_ends_a_run_in_good_order(tmp_path: Path) -> None:
+    """The kernel says SIGHUP, and nobody can read the progress bar any more: the answers under way are kept."""
+    write_leads(tmp_path / "leads.csv", people(12, 2))
+    async with site(tmp_path, latency=0.25) as (machine, sandbox):
+        ours, theirs = pty.openpty()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", ON_TERMINAL, "enrich", *map(str, ENRICH[1:]), "--concurrency", str(WORKERS)),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=tmp_path,
+            env=machine.surroundings(),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        await until(lambda: sandbox.state()["in_flight"] >= 4)
+        os.close(ours)
+        assert await asyncio.wait_for(process.wait(), 20) == 143
+        assert machine.query("SELECT count(*) FROM answer")[0][0] == sandbox.count()
+    assert machine.query("SELECT stop FROM run") == [("terminated",)]

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from crash_site import LOCKING, REQUEST, Crash, Point, end_of, forked, said_last, start_forked, stopped
+from soak import size
 from support import people, write_leads
 from system_site import FAST, asked_again, ended, site, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+ENRICH = ("enrich", "leads.csv", "-o", "out.jsonl", *FAST)
+_, RESERVED, _, ARRIVED, _ = REQUEST
+LATE = "SELECT count(*) FROM attempt WHERE dated > strftime('%s', 'now') + 7 * 3600"
+"""Requests dated by a clock that is eight hours ahead."""
 
 FREE = ("--plan", "free", "--max-per-second", "50")
 OVERLAP = 3
@@ -93,3 +103,95 @@ async def test_resume_leaves_a_held_job_to_its_run_and_does_the_others(tmp_path:
     assert f"(process {holder.pid}, since" in told.err
     assert "It is left to it." in told.err
     assert [machine.rows(tmp_path / f"{name}.jsonl") for name in ("two", "three")] == [[1, 2, 3]] * 2
+
+
+# --- four processes, stopped processes ----------------------------------------------------------------
+
+
+async def test_of_four_runs_of_one_list_one_works_and_the_others_say_who(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Started at the same moment, over and over: one job runs once, 75 for the rest, nothing asked twice."""
+    rows = people(5, 1)
+    write_leads(tmp_path / "leads.csv", rows)
+    rounds = size(2, 25)
+    async with site(tmp_path, latency=0.15) as (machine, sandbox):
+        for n in range(rounds):
+            command = ("enrich", "leads.csv", "-o", f"{n}.jsonl", *FAST, "--state", tmp_path / f"{n}.db")
+            told = await asyncio.gather(*(machine.run(*command) for _ in range(4)))
+            refused = [one for one in told if one.code == 75]
+            assert sorted(one.code for one in told) == [0] * (4 - len(refused)) + [75] * len(refused)
+            assert len(refused) >= 1
+            assert all(f"Another run is working on {tmp_path / f'{n}.jsonl'} (process " in one.err for one in refused)
+            assert machine.rows(tmp_path / f"{n}.jsonl") == list(range(1, len(rows) + 1))
+            assert machine.query("SELECT count(*), max(intake) FROM job", tmp_path / f"{n}.db")[0][0] == 1
+    assert asked_again(sandbox) == len(sandbox.log) * (rounds - 1) // rounds
+    record_property("processes raced for one job", 4 * rounds)
+
+
+async def test_a_stopped_run_keeps_its_job_and_goes_on_when_it_is_woken(tmp_path: Path) -> None:
+    """SIGSTOP is not death: 75 for another run; woken, it finishes, and nothing was asked twice."""
+    write_leads(tmp_path / "leads.csv", rows := people(4, 1))
+    async with site(tmp_path, latency=0.1) as (machine, sandbox):
+        holder = await machine.start(*ENRICH)
+        await until(lambda: sandbox.count() >= 3)
+        holder.send_signal(signal.SIGSTOP)
+        await until(lambda: sandbox.state()["in_flight"] == 0)
+        assert await forked(machine, *ENRICH) == 75
+        assert f"(process {holder.pid}, since" in said_last(machine)
+        holder.send_signal(signal.SIGCONT)
+        assert (await ended(holder)).code == 0
+    assert asked_again(sandbox) == 0
+    assert machine.rows() == list(range(1, len(rows) + 1))
+
+
+async def test_a_run_that_looked_before_another_finished_does_not_act_on_what_it_saw(tmp_path: Path) -> None:
+    """Stopped between its look at the job and its lock, for as long as another run needs for the whole list.
+
+    Woken, it must not cut the output back to the length it remembers, nor take equal rows for duplicates.
+    """
+    write_leads(tmp_path / "leads.csv", rows := people(4, 1))
+    async with site(tmp_path) as (machine, sandbox):
+        assert await forked(machine, *ENRICH, "--max-requests", 3) == 0
+        for command in (ENRICH, ("resume", *FAST)):
+            write_leads(tmp_path / "leads.csv", rows := [*rows, *people(1, 1, start=len(rows))])
+            if command != ENRICH:
+                assert await forked(machine, *ENRICH, "--max-requests", 0) == 0
+            late = start_forked(machine, *command, crash=Crash(LOCKING, 2, signal.SIGSTOP))
+            await until(partial(stopped, late))
+            assert await forked(machine, *ENRICH) == 0
+            os.kill(late.pid or 0, signal.SIGCONT)
+            assert await end_of(late) == 0
+            assert machine.rows() == list(range(1, len(rows) + 1))
+            assert not (tmp_path / "out.jsonl.torn-1").exists()
+    assert machine.query("SELECT count(*) FROM lead WHERE original IS NOT NULL") == [(0,)]
+    assert asked_again(sandbox) == 0
+
+
+@pytest.mark.parametrize("point", [RESERVED, ARRIVED])
+async def test_a_run_that_wakes_after_hours_sends_and_counts_nothing_stale(tmp_path: Path, point: Point) -> None:
+    """A closed lid: the wall clock has jumped, the loop's has not. Another list was worked on meanwhile.
+
+    What was reserved and not sent is given back; what had been answered is dated when it is read; and the ledger
+    counts every request that the server saw.
+    """
+    write_leads(tmp_path / "leads.csv", rows := people(4, 1))
+    write_leads(tmp_path / "other.csv", others := people(3, 1, start=50))
+    async with site(tmp_path) as (machine, sandbox):
+        asleep = start_forked(machine, *ENRICH, "--concurrency", 1, crash=Crash(point, 3, signal.SIGSTOP))
+        await until(lambda: stopped(asleep))
+        assert await forked(machine, "enrich", "other.csv", "-o", "other.jsonl", *FAST) == 0
+        before = sandbox.count()
+        (tmp_path / "hours").write_text("8")
+        os.kill(asleep.pid or 0, signal.SIGCONT)
+        assert await end_of(asleep) == 0, said_last(machine)
+    withdrawn = machine.query("SELECT count(*) FROM attempt WHERE outcome = 'withdrawn' AND dated = 0")[0][0]
+    assert withdrawn == (point is RESERVED)
+    stale = machine.query("SELECT count(*) FROM attempt WHERE dated > 0 AND dated < reserved_at - 1")
+    assert stale == [(0,)]
+    late = machine.query(LATE)[0][0]
+    assert late == sandbox.count() - before + (point is ARRIVED)
+    assert machine.query("SELECT count(*) FROM attempt WHERE dated > 0") == [(sandbox.count(),)]
+    assert asked_again(sandbox) == 0
+    assert machine.rows() == list(range(1, len(rows) + 1))
+    assert machine.rows(tmp_path / "other.jsonl") == list(range(1, len(others) + 1))

@@ -11,6 +11,7 @@ import orjson
 
 from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
 from pipeline.errors import ConfigError, JobHeld, StateError, UsageError
+from pipeline.fetcher import SteppedAside
 from pipeline.intake import take_in
 from pipeline.limits import Halted
 from pipeline.model import (
@@ -397,10 +398,13 @@ async def ask(
         async def one(question: Question) -> Answer | None:
             if erased.names(question.body.decode()):
                 return Answer(question, Outcome.REFUSED, NoReply(reason=ERASED_REASON), parts.now())
-            try:
-                return await fetcher.fetch(question, taken_in, parts.settings.policy)
-            except Halted:
-                return None
+            while True:
+                try:
+                    return await fetcher.fetch(question, taken_in, parts.settings.policy)
+                except SteppedAside:
+                    continue  # there may be nobody else to ask for
+                except Halted:
+                    return None
 
         answers: list[Answer | None] = [None] * len(questions)
         with suppress(asyncio.CancelledError):  # a second Ctrl-C

@@ -123,6 +123,10 @@ class Budget:
         """Whether the API answers: a question that fails meanwhile fails by itself."""
         return self._circuit.state is State.CLOSED
 
+    def blames(self, question: Question) -> bool:
+        """Whether the API answered in this run, and since its last answer nothing but this question failed."""
+        return self._circuit.blames(question.key)
+
     # --- permits ---
 
     async def permit(self, question: Question, newer_than: float) -> Permit | None:
@@ -376,7 +380,7 @@ class Budget:
         before = self._circuit.state
         if outcome in ILL:
             self._last_ill = max(self._last_ill, permit.attempt)
-            self._circuit.failed(self.clock(), probe=permit.probe)
+            self._circuit.failed(self.clock(), probe=permit.probe, question=permit.question.key)
         elif outcome is not Outcome.WITHDRAWN:
             self._circuit.succeeded(stale=permit.attempt < self._last_ill)
         elif permit.probe:

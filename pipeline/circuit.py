@@ -31,6 +31,8 @@ class Circuit:
     _probing: bool = False
     _row: int = 0
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST))
+    _answered: bool = False
+    _failing: set[bytes] = field(default_factory=set)
 
     def wait(self, now: float) -> float | None:
         """Seconds until a request may go; 0 now; None if that depends on the probe under way."""
@@ -50,15 +52,22 @@ class Circuit:
     def succeeded(self, *, stale: bool = False) -> None:
         """One answer that makes sense closes the circuit; a stale one, asked before the last failure, does not."""
         self._recent.append(True)
+        self._answered = True
+        self._failing.clear()
         if stale:
             return
         self._row = 0
         if self.state is State.OPEN:
             self._close()
 
-    def failed(self, now: float, *, probe: bool) -> None:
+    def blames(self, question: bytes) -> bool:
+        """Whether there were answers, and since the last one nothing but this question failed."""
+        return self._answered and self._failing == {question}
+
+    def failed(self, now: float, *, probe: bool, question: bytes = b"") -> None:
         """A request failed; only a probe's failure says something new about an open circuit."""
         self._recent.append(False)
+        self._failing.add(question)
         self._row += 1
         if self.state is State.OPEN and probe:
             self._probe_failed(now)

@@ -15,6 +15,7 @@ import orjson
 
 from pipeline.events import WORKING_ON, Event, RowDeferred, RowFinished, RowReopened, RowsDue
 from pipeline.facts import enriched, first_search
+from pipeline.fetcher import SteppedAside
 from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
 from pipeline.normalize import lead_of
@@ -54,6 +55,7 @@ class JobRun:
     has_copies: bool = False
     in_hand: set[int] = field(default_factory=set)
     passed: set[int] = field(default_factory=set)
+    aside: list[Work] = field(default_factory=list)
     latest: Place = LAST
     finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
         default_factory=lambda: asyncio.Queue(maxsize=1000)
@@ -128,10 +130,19 @@ class Engine:
                 after_halt += self._budget.stopped is not None
                 run.in_hand.add(work.id)
                 await self._queue.put((run, work, lead))
-            if not batch:
-                if not run.in_hand:
-                    return
-                await self._changed.wait()
+            if not batch and not await self._more_comes(run):
+                return
+
+    async def _more_comes(self, run: JobRun) -> bool:
+        """Wait for leads to come back; those that stepped aside come last. False: all is done."""
+        if run.aside and len(run.in_hand) == len(run.aside):
+            aside, run.aside = run.aside, []
+            self._let_go(run, aside)
+        elif run.in_hand:
+            await self._changed.wait()
+        else:
+            return False
+        return True
 
     def _next(self, run: JobRun) -> list[tuple[Work, Lead]]:
         """Read the next leads that nobody has in hand, and look up at once what they will ask first."""
@@ -170,6 +181,10 @@ class Engine:
                 return
             try:
                 await self._ask(step, work, run.policy, answers)
+            except SteppedAside:
+                run.aside.append(work)
+                self._changed.set()
+                return
             except Halted:
                 progress = _progress(work, lead, answers, run.policy, progress, step.left)
                 await self._put_back(run, work, progress)

@@ -28,6 +28,10 @@ FAILURES: Final = (NotSent, Ambiguous)
 WITHDRAWN: Final = Verdict(Outcome.WITHDRAWN, NoReply(reason="given back"))
 
 
+class SteppedAside(Exception):
+    """The question failed until the circuit opened: somebody else's should say whether the API is well."""
+
+
 class Sender(Protocol):
     """Whatever puts a permitted question on the wire: the client, or a network made of a function."""
 
@@ -46,9 +50,10 @@ class Fetcher:
         self._started = budget.clock()
         self._flights: dict[bytes, asyncio.Future[None]] = {}
         self._expected: dict[bytes, list[Answer]] = {}
-        self._retried = backoff.on_exception(_delays, FAILURES, max_tries=len(DELAYS), jitter=None, logger=None)(
-            self._attempt
-        )
+        self._aside: dict[bytes, Exception] = {}
+        self._retried = backoff.on_exception(
+            _delays, FAILURES, max_tries=len(DELAYS), giveup=lambda _: not budget.well, jitter=None, logger=None
+        )(self._attempt)
 
     def expect(self, questions: Iterable[Question]) -> None:
         """Look up at once what will be asked soon: one look at the journal instead of many."""
@@ -59,7 +64,7 @@ class Fetcher:
     ) -> Answer:
         """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
 
-        Raises Halted when it would have to be asked and the run is over.
+        Raises Halted when it would have to be asked and the run is over, and once SteppedAside: ask for others first.
         """
         shared = False
         while True:
@@ -98,18 +103,31 @@ class Fetcher:
 
     async def _ask(self, question: Question, newest: float) -> Answer | None:
         """Send, and after a failure with retries; if all fail though the API is well, the question is given up."""
+        before = self._aside.get(question.key)
+        if before is not None and self._budget.blames(question):
+            return await self._give_up(question, before)
+        well = self._budget.well
         try:
             return await self._attempt(question, newest)
-        except FAILURES:
+        except FAILURES as error:
+            if well and before is not None:
+                return await self._give_up(question, error)  # others were answered meanwhile
             await asyncio.sleep(DELAYS[0])
         try:
             return await self._retried(question, newest)
         except FAILURES as error:
-            if not self._budget.well:
+            if self._budget.well:
+                return await self._give_up(question, error)
+            if before is not None:
                 return None  # the API's failure, not the question's: go on when it is well, or halt
-            now, reason = self._budget.clock(), f"no answer ({error})"
-            await self._ledger.note(question, reason, now)
-            return Answer(question, Outcome.GAVE_UP, NoReply(reason=reason), now, inconclusive=1)
+            self._aside[question.key] = error
+            raise SteppedAside from error
+
+    async def _give_up(self, question: Question, error: Exception) -> Answer:
+        """Write down that the question was asked in vain: one try."""
+        now, reason = self._budget.clock(), f"no answer ({error})"
+        await self._ledger.note(question, reason, now)
+        return Answer(question, Outcome.GAVE_UP, NoReply(reason=reason), now, inconclusive=1)
 
     async def _attempt(self, question: Question, newest: float) -> Answer | None:
         """Take one permit and settle it; None: look again, something may have changed."""

@@ -174,6 +174,19 @@ class Allergic(Server):
         return await super().send(permit)
 
 
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize("company", [b"Northwind 0 Robotics", b"Northwind 3 Robotics", b"Northwind 19 Robotics"])
+def test_a_question_that_always_fails_holds_nobody_else_up(tmp_path: Path, company: bytes, concurrency: int) -> None:
+    """It steps aside, and somebody else's question shows that the API is well; at the end it has had one try."""
+    server = Allergic(company, latency=0.2)
+    site = Site(tmp_path, server)
+    leads = write_leads(tmp_path / "leads.csv", people(20, 1))
+    report = site.night(leads, concurrency=concurrency, steps=(Endpoint.SEARCH,), **PLAN)
+    counts = report.jobs[0].counts
+    assert (report.stopped.why, counts.pending, counts.deferred) == (Stop.DONE, 3, 3)
+    assert server.failures <= 8
+
+
 def test_three_nights_give_a_row_up_and_hourly_runs_in_one_night_do_not(tmp_path: Path) -> None:
     """The API is well and one question fails: twelve runs of a night are one try, the third night's is the last."""
     server = Allergic(b"Northwind 3 Robotics", latency=1.0)

@@ -169,3 +169,17 @@ def test_a_dead_api_costs_at_most_concurrency_and_6_requests(concurrency: int, s
             made.failed(now, probe=under_way.pop(random.randrange(len(under_way))))
         now += 0.1
     assert sent <= concurrency + 6
+
+
+def test_one_question_is_to_blame_if_nothing_else_failed_since_the_last_answer() -> None:
+    """Then it says nothing about the API; while nobody was answered, nobody is to blame."""
+    circuit = Circuit()
+    circuit.failed(0.0, probe=False, question=b"odd")
+    assert not circuit.blames(b"odd")
+    circuit.succeeded()
+    circuit.failed(1.0, probe=False, question=b"odd")
+    circuit.failed(2.0, probe=False, question=b"odd")
+    assert circuit.blames(b"odd")
+    assert not circuit.blames(b"other")
+    circuit.failed(3.0, probe=False, question=b"other")
+    assert not circuit.blames(b"odd")

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit soak bench yield clean
+.PHONY: demo test lint types contracts unit soak bench yield nights clean
 
 demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
@@ -37,6 +37,9 @@ bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up t
 
 yield: $(VENV)/.installed-test  ## Leads complete by day, against policies that know the chances or every answer.
 	$(BIN)/python tests/bench/yields.py
+
+nights: $(VENV)/.installed-test  ## Taking in, first request, status and a night's cost for lists of every size.
+	$(BIN)/python tests/bench/nights.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'

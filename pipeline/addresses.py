@@ -21,6 +21,13 @@ _HOST: Final = re.compile(
 )
 
 
+_PLAIN: Final = re.compile(
+    r"(?=.{6,120}$)[a-z0-9_+-]{1,60}(?:\.[a-z0-9_+-]+)*@(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+"
+    r"(?!(?:arpa|invalid|local|localhost|onion|test)$)[a-z]{2,24}"
+)
+"""Addresses that nobody doubts; the library, slower by a hundred times, decides about the others."""
+
+
 @lru_cache(_MEMORY)
 def clean_email(text: str) -> str | None:
     """Return the address in `text`, lower case, its domain in ASCII form; None if it is not one address.
@@ -28,11 +35,13 @@ def clean_email(text: str) -> str | None:
     Mailboxes that differ only by case are one. `mailto:`, `Name <a@b>` and a trailing dot, comma or
     semicolon are cut. Syntax only: whether the mailbox exists is a question for the API.
     """
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 40 ms, only where needed
-
     bare = _bare_address(text)
+    if _PLAIN.fullmatch(plain := bare.lower()):
+        return plain
     if "@" not in bare:
         return None
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 40 ms, only where needed
+
     try:
         found = validate_email(bare, check_deliverability=False)
     except (EmailNotValidError, UnicodeError):

@@ -11,8 +11,8 @@ import orjson
 
 from pipeline.erased import Erased, erased_input
 from pipeline.events import RowsDropped, RowsTakenIn
-from pipeline.facts import first_search
-from pipeline.model import UNREADABLE
+from pipeline.facts import company_asked
+from pipeline.model import UNREADABLE, Endpoint
 from pipeline.normalize import lead_of, subject_of
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.planner import Ask, next_step, unaskable
@@ -128,7 +128,7 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None, e
 
 def _standing(lead: Lead, policy: Policy) -> tuple[int, int]:
     """Say whether a lead waits for its company's search, or what it needs without one."""
-    if first_search(lead, policy) is not None:
+    if Endpoint.SEARCH in policy.judgement.steps and company_asked(lead) is not None:
         return TO_SEARCH, WAITS_FOR_SEARCH
     step = next_step(lead, {}, policy, 0.0)
     return NO_COMPANY, step.left if isinstance(step, Ask) else LOOK

@@ -181,9 +181,19 @@ ON CONFLICT DO NOTHING;
 -- :known_lead
 SELECT id, subject, seen, state, company, priority FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;
 
+-- :known_leads
+SELECT lead_id, id, subject, seen, state, company, priority FROM lead
+WHERE job = ? AND occurrence = 0 AND lead_id IN (SELECT value FROM json_each(?));
+
+-- :known_companies
+SELECT key FROM company WHERE job = ? AND key IN (SELECT value FROM json_each(?));
+
+-- :insert_company
+INSERT INTO company (id, job, key, spelling, rank, priority, waiting) VALUES (?, ?, ?, ?, ?, ?, ?);
+
 -- :insert_lead
-INSERT INTO lead (job, row, lead_id, occurrence, original, subject, company, priority, state, need, taken_in, seen, input)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO lead (id, job, row, lead_id, occurrence, original, subject, company, priority, state, need, taken_in, seen, input)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :seen_again
 -- A known row is in the list again; its other columns matter only while it has no line.

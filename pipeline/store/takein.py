@@ -1,9 +1,15 @@
-"""Rows on their way into a job: new, known, doubled, or changed under their id."""
+"""Rows on their way into a job: new, known, doubled, or changed under their id.
+
+A batch is looked up with one statement and new rows go in with one, under ids given here: the transaction is the
+only writer. What is known already is changed row by row.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import orjson
 
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.store.records import COPIED, COPY, DEFERRED, READY, TO_SEARCH
@@ -11,7 +17,7 @@ from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pipeline.store.records import Intake, Row
 
@@ -19,6 +25,17 @@ if TYPE_CHECKING:
 def count(db: sqlite3.Connection, job: int, changes: dict[str, int]) -> None:
     """Change how many leads are in each state."""
     db.executemany(SQL["count_state"], [(job, state, n) for state, n in changes.items() if n])
+
+
+class Known(NamedTuple):
+    """A row of the job as it lies there."""
+
+    id: int
+    subject: bytes
+    seen: int
+    state: str
+    company: int
+    priority: float
 
 
 class TakeIn:
@@ -32,6 +49,12 @@ class TakeIn:
         self._companies: dict[str, tuple[int, int]] = {}
         self._occurrences: Counter[str] = Counter()
         self._added = self._changes = 0
+        self._known: dict[tuple[str, int], Known | None] = {}
+        self._new_leads: list[tuple[object, ...]] = []
+        self._new_companies: dict[int, list[Any]] = {}
+        self._missing: set[str] = set()
+        self._last_lead: int = db.execute("SELECT coalesce(max(id), 0) FROM lead").fetchone()[0]
+        self._last_company: int = db.execute("SELECT coalesce(max(id), 0) FROM company").fetchone()[0]
 
     def tell(self, intake: Intake) -> None:
         """Let the intake know what is durable now."""
@@ -43,54 +66,64 @@ class TakeIn:
         intake.changed += self._changes
 
     def all(self, rows: Sequence[Row]) -> Self:
-        """Take in every row, then adjust the counters once."""
+        """Take in every row, then write what is new and adjust the counters once."""
+        self._look_up(rows)
         for row in rows:
             self._take(row, row.lead_id)
+        self._write_new()
         count(self._db, self._intake.job, dict(self._states))
         self._db.executemany(SQL["waiting"], [(n, company) for company, n in self._waiting.items() if n])
         return self
 
+    # --- what is known ---
+
+    def _look_up(self, rows: Sequence[Row]) -> None:
+        """Find the batch's leads, and its companies but for those met before in this intake."""
+        ids = {row.lead_id for row in rows}
+        self._known = dict.fromkeys((lead_id, 0) for lead_id in ids)
+        for lead_id, *known in self._found("known_leads", ids):
+            self._known[lead_id, 0] = Known._make(known)
+        keys = {row.company_key for row in rows} - self._intake.companies.keys()
+        there = {key for (key,) in self._found("known_companies", keys)}
+        self._missing = keys - there
+
+    def _found(self, statement: str, wanted: Iterable[str]) -> list[Any]:
+        return self._db.execute(SQL[statement], (self._intake.job, orjson.dumps(list(wanted)).decode())).fetchall()
+
+    def _find(self, lead_id: str, occurrence: int = 0) -> Known | None:
+        key = (lead_id, occurrence)
+        if key not in self._known:
+            found = self._db.execute(SQL["known_lead"], (self._intake.job, *key)).fetchone()
+            self._known[key] = Known(*found) if found else None
+        return self._known[key]
+
+    # --- one row ---
+
     def _take(self, row: Row, lead_id: str) -> None:
-        known = self._known(lead_id)
+        known = self._find(lead_id)
         if known is None:
             self._insert(row, lead_id, READY, None, 0)
             return
-        lead, subject, seen, state, company, priority = known
         other = f"{lead_id}~{row.subject.hex()[:8]}"
-        if seen == self._intake.number and subject == row.subject:
-            self._duplicate(row, lead_id, lead)
-        elif subject != row.subject and (seen == self._intake.number or self._known(other) is not None):
+        in_this_list = known.seen == self._intake.number
+        if in_this_list and known.subject == row.subject:
+            self._duplicate(row, lead_id, known.id)
+        elif known.subject != row.subject and (in_this_list or self._find(other) is not None):
             # One id, two different people in one list: both are asked, neither replaces the other.
             self._take(row, other)
-        elif subject == row.subject:
-            self._db.execute(SQL["seen_again"], (self._intake.number, row.input, lead))
-            if priority != row.priority:
-                self._db.execute(SQL["reprioritise"], (row.priority, lead))
+        elif known.subject == row.subject:
+            self._seen_again(row, lead_id, known)
         else:
-            self._changed(row, lead, state, company)
-
-    def _known(self, lead_id: str, occurrence: int = 0) -> tuple[int, bytes, int, str, int, float] | None:
-        known: tuple[int, bytes, int, str, int, float] | None = self._db.execute(
-            SQL["known_lead"], (self._intake.job, lead_id, occurrence)
-        ).fetchone()
-        return known
+            self._changed(row, lead_id, known)
 
     def _insert(self, row: Row, lead_id: str, state: str, original: int | None, occurrence: int) -> None:
         company, need = self._company(row)
         intake = self._intake
-        values = (
-            intake.job,
-            row.row,
-            lead_id,
-            occurrence,
-            original,
-            row.subject,
-            company,
-            row.priority,
-            state,
-            need,
-        )
-        self._db.execute(SQL["insert_lead"], (*values, intake.now, intake.number, row.input))
+        self._last_lead += 1
+        lead = self._last_lead
+        values = (lead, intake.job, row.row, lead_id, occurrence, original, row.subject, company, row.priority)
+        self._new_leads.append((*values, state, need, intake.now, intake.number, row.input))
+        self._known[lead_id, occurrence] = Known(lead, row.subject, intake.number, state, company, row.priority)
         self._states[state] += 1
         if state == READY:
             self._waiting[company] += 1
@@ -99,34 +132,59 @@ class TakeIn:
     def _duplicate(self, row: Row, lead_id: str, original: int) -> None:
         self._occurrences[lead_id] += 1
         occurrence = self._intake.occurrences[lead_id] + self._occurrences[lead_id]
-        known = self._known(lead_id, occurrence)
+        known = self._find(lead_id, occurrence)
         if known is None:
             self._insert(row, lead_id, COPY, original, occurrence)
         else:
-            self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known[0]))
+            self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
 
-    def _changed(self, row: Row, lead: int, state: str, company: int) -> None:
+    def _seen_again(self, row: Row, lead_id: str, known: Known) -> None:
+        self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
+        if known.priority != row.priority:
+            self._db.execute(SQL["reprioritise"], (row.priority, known.id))
+        self._known[lead_id, 0] = known._replace(seen=self._intake.number, priority=row.priority)
+
+    def _changed(self, row: Row, lead_id: str, known: Known) -> None:
         """What matters changed under an id: the lead is asked again, and its old line goes."""
-        new_company, need = self._company(row)
-        values = (row.subject, new_company, need, self._intake.now, self._intake.number, row.input, lead)
+        company, need = self._company(row)
+        values = (row.subject, company, need, self._intake.now, self._intake.number, row.input, known.id)
         self._db.execute(SQL["change_lead"], values)
-        if state == READY:
-            self._waiting[company] -= 1
-        self._waiting[new_company] += 1
-        self._states[state] -= 1
+        if known.state == READY:
+            self._waiting[known.company] -= 1
+        self._waiting[company] += 1
+        self._states[known.state] -= 1
         self._states[READY] += 1
         self._changes += 1
-        if state not in (READY, DEFERRED):
-            copies = self._db.execute(SQL["uncopy"], (lead,)).rowcount
+        if known.state not in (READY, DEFERRED):
+            copies = self._db.execute(SQL["uncopy"], (known.id,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))
+        self._known[lead_id, 0] = Known(known.id, row.subject, self._intake.number, READY, company, known.priority)
+
+    # --- its company ---
 
     def _company(self, row: Row) -> tuple[int, int]:
         """Find or make the row's company: its id, and what the row needs there."""
         known = self._companies.get(row.company_key) or self._intake.companies.get(row.company_key)
         if known is None or row.priority:
-            values = (self._intake.job, row.company_key, row.spelling, row.rank, row.priority)
-            known = self._db.execute(SQL["company"], values).fetchone()
-            self._companies[row.company_key] = known
+            known = self._companies[row.company_key] = self._make_company(row, known)
         company, rank = known
         return company, LOOK if row.need == WAITS_FOR_SEARCH and rank != TO_SEARCH else row.need
+
+    def _make_company(self, row: Row, known: tuple[int, int] | None) -> tuple[int, int]:
+        if known is not None and (new := self._new_companies.get(known[0])):
+            new[-1] = max(new[-1], row.priority)
+            return known
+        if known is None and row.company_key in self._missing:
+            self._last_company += 1
+            values = [self._last_company, self._intake.job, row.company_key, row.spelling, row.rank, row.priority]
+            self._new_companies[self._last_company] = values
+            return self._last_company, row.rank
+        values = [self._intake.job, row.company_key, row.spelling, row.rank, row.priority]
+        company, rank = self._db.execute(SQL["company"], values).fetchone()
+        return company, rank
+
+    def _write_new(self) -> None:
+        companies = [(*values, self._waiting.pop(company, 0)) for company, values in self._new_companies.items()]
+        self._db.executemany(SQL["insert_company"], companies)
+        self._db.executemany(SQL["insert_lead"], self._new_leads)

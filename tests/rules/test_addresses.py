@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from email_validator import validate_email
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.addresses import _PLAIN
 from pipeline.normalize import clean_domain, clean_email, e164
 
 
@@ -123,3 +125,18 @@ def test_a_number_has_an_e164_form_where_it_is_possible(
 ) -> None:
     """The guide's own number is possible and not valid: validity is not asked."""
     assert e164(number, region) == expected
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.one_of(
+        st.emails(),
+        st.tuples(st.text(alphabet="abz09_+-.", max_size=12), st.text(alphabet="abx9-.", max_size=14)).map("@".join),
+    )
+)
+def test_an_address_taken_at_sight_is_one_the_library_would_take_as_it_is(text: str) -> None:
+    """The quick way knows nothing the library does not: it only saves asking."""
+    plain = text.lower()
+    if _PLAIN.fullmatch(plain):
+        found = validate_email(plain, check_deliverability=False)
+        assert clean_email(text) == plain == f"{found.local_part}@{found.ascii_domain}"

@@ -22,6 +22,10 @@ NEVER_LEFT = (
 """Failures before a byte of the request was written: connect, DNS, TLS, a proxy's no, no free connection."""
 
 
+TOO_LONG = b"an answer longer than %d bytes" % MAX_BODY
+"""What is kept of one: no JSON, so that it means nothing, now or when the journal is read again."""
+
+
 class Client:
     """A session with the API. The key goes into the Authorization header and nowhere else (trap T0.1)."""
 
@@ -67,7 +71,7 @@ class Client:
 
 
 async def _read(response: aiohttp.ClientResponse) -> RawReply:
-    """Read at most MAX_BODY bytes, after decompression; a larger answer is cut and its connection closed."""
+    """Read at most MAX_BODY bytes, after decompression; a larger answer is not kept, and so means nothing."""
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
@@ -78,7 +82,7 @@ async def _read(response: aiohttp.ClientResponse) -> RawReply:
     headers = response.headers
     return RawReply(
         status=response.status,
-        body=b"".join(chunks)[:MAX_BODY],
+        body=b"".join(chunks) if size <= MAX_BODY else TOO_LONG,
         retry_after=headers.get("Retry-After"),
         date=headers.get("Date"),
         location=headers.get("Location"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,6 @@ from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
 if TYPE_CHECKING:
     from pipeline.model import Lead, Policy
     from pipeline.session import Session
-    from pipeline.settings import Settings
     from pipeline.sources import Record, Source
 
 INTAKE: Final = 2000
@@ -31,13 +31,13 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     """Read the list into the job, unless it is the very file read last time."""
     settings, jobs = opened.parts.settings, opened.store.jobs
     opened.parts.say(source.description)
-    if not settings.prune and _unchanged(job.source, source, settings):
+    if not settings.prune and _unchanged(job.source, source):
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
     policy, erased = settings.policy, opened.store.erasing.erased()
     batch: list[Row] = []
-    rows = broken = 0
+    rows = broken = unranked = 0
 
     async def keep() -> None:
         if rows <= INTAKE:  # if this intake is cut short, what it took in must still be read as it was meant
@@ -49,14 +49,17 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     for record in source.records():
         rows += 1
         broken += record.error is not None
-        row = _row(record, source, policy, settings.priority, erased)
+        row = _row(record, source, policy, erased)
+        unranked += _number(record.values.get(source.columns.get("priority", ""), "")) is None
         batch.append(row)
         if len(batch) >= INTAKE:
             await keep()
             batch.clear()
     await keep()
-    told = read | {"fingerprint": _fingerprint(source), "priority": settings.priority, "path": source.path}
+    told = read | {"fingerprint": _fingerprint(source), "path": source.place}
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
+    if unranked:
+        opened.parts.say(f"Priorities that are not numbers: {unranked:,}; they count as 0.")
     if broken:
         opened.parts.say(f"Rows that could not be read: {broken:,}; each becomes an `invalid` line with its reason.")
     if gone:
@@ -70,12 +73,12 @@ def _earlier(told: dict[str, Any], source: Source) -> list[dict[str, str]]:
     return [columns for columns in readings if columns != source.columns]
 
 
-def _unchanged(told: dict[str, Any], source: Source, settings: Settings) -> bool:
+def _unchanged(told: dict[str, Any], source: Source) -> bool:
     """Whether this very file was read last time, in the same way."""
     before, now = told.get("fingerprint"), source.fingerprint
     if before is None or now is None or before["size"] != now.size:
         return False
-    if told.get("columns") != source.columns or told.get("priority") != settings.priority:
+    if told.get("columns") != source.columns:
         return False
     return bool(before["mtime_ns"] == now.mtime_ns or before["digest"] == source.digest().hex())
 
@@ -87,7 +90,7 @@ def _fingerprint(source: Source) -> dict[str, Any] | None:
     return {"size": found.size, "mtime_ns": found.mtime_ns, "digest": source.digest().hex()}
 
 
-def _row(record: Record, source: Source, policy: Policy, priority: str | None, erased: Erased) -> Row:
+def _row(record: Record, source: Source, policy: Policy, erased: Erased) -> Row:
     """Make a row of the state from a record: who it is, what it shares, how early it should come."""
     values = dict(record.values)
     if record.error is not None:
@@ -108,7 +111,7 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None, e
         spelling=lead.company or lead.domain,
         rank=rank,
         need=need,
-        priority=_priority(values.get(priority or "")),
+        priority=_number(values.get(source.columns.get("priority", ""))) or 0.0,
         input=text.decode(),
     )
 
@@ -141,8 +144,10 @@ def _id_of(text: bytes) -> str:
     return "h:" + blake2b(text, digest_size=8).hexdigest()
 
 
-def _priority(value: object) -> float:
+def _number(value: object) -> float | None:
+    """A cell's number, 0 for a blank one; None if it is none."""
     try:
-        return float(str(value))
+        number = float(str(value if value is not None else "").strip() or 0)
     except ValueError:
-        return 0.0
+        return None
+    return number if math.isfinite(number) else None

@@ -103,6 +103,7 @@ class Source:
         self.columns: dict[str, str] = found.fields
         self.description = _description(begun, found)
         self.fingerprint = _fingerprint(path)
+        self.place = path if path == "-" else str(Path(path).resolve())
         self._begin = begin
         self._headers = begun.headers
         self._begun: _Begun | None = begun

@@ -43,9 +43,7 @@ def _list(path: str, out: str, options: dict[str, Any]) -> int:
     from pipeline import app
     from pipeline.model import Status
 
-    report, context = spend(
-        {**options, "steps": "verify"}, lambda made: app.enrich(made, path, out), quiet_stdout=out == "-"
-    )
+    report, context = spend({**options, "steps": "verify"}, lambda made: app.enrich(made, path, out), (path, out))
     if code := EXITS[report.stopped.why]:
         return code
     if report.pending:

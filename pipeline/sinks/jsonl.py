@@ -89,6 +89,7 @@ class JsonlOutput:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._refuse_no_file()
             rebuild = self._fit(known, replacing)
             if not rebuild:
                 self._reopen()
@@ -97,7 +98,8 @@ class JsonlOutput:
         return rebuild
 
     def refuse_foreign(self) -> None:
-        """Raise StateError if the file has content, for a job that has written nothing yet."""
+        """Raise StateError if there is more than an empty file, for a job that has written nothing yet."""
+        self._refuse_no_file()
         if self.path.is_dir() or (self.path.exists() and self.path.stat().st_size > 0):
             raise self._not_ours()
 
@@ -201,6 +203,11 @@ class JsonlOutput:
             self._keep_copy(0)
             return True
         raise self._not_ours()
+
+    def _refuse_no_file(self) -> None:
+        """A device or a pipe cannot be read again, and so not be continued."""
+        if self.path.exists() and not self.path.is_dir() and not self.path.is_file():
+            raise StateError(f"The output {self.path} is no ordinary file.", "Name a file with -o, or - for stdout.")
 
     def _not_ours(self) -> StateError:
         if self.path.is_dir():

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.configured import load
 from pipeline.errors import ConfigError
 from pipeline.model import Endpoint
-from pipeline.settings import Settings, load
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

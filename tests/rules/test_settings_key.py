@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from pipeline.configured import KEY_PLACES, environment, load
 from pipeline.errors import ConfigError
-from pipeline.settings import KEY_PLACES, Settings, environment, load
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
-from pipeline.errors import StateError, UsageError
+from pipeline.errors import InputUnusable, StateError, UsageError
 from pipeline.intake import take_in
 from pipeline.jobs import begun_or_found, held, unfinished
 from pipeline.limits import Halted
 from pipeline.model import (
     ERASED_REASON,
     Answer,
+    Endpoint,
     Judgement,
     Lead,
     NoReply,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pipeline.settings import Settings
+    from pipeline.sources import Source
     from pipeline.store.ledger import Usage
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job, Work
@@ -52,6 +54,7 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
     key = _key_if_needed(settings)
     source = open_source(leads, columns=_columns(settings), encoding=settings.encoding)
+    _refuse_without_email(settings, source)
     async with session(parts) as opened:
         job = await begun_or_found(opened, name, output)
         with held(opened, job):
@@ -79,7 +82,16 @@ def _names(settings: Settings, out: str) -> tuple[str, str]:
             raise UsageError("Results on standard output have no path to be known by.", "Add --job NAME.")
         return settings.job, "-"
     path = str(Path(out).expanduser().resolve())
+    if not out or any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path):
+        what = f"{path!a} can be no output: its name is blank, holds a control character or is not UTF-8."
+        raise UsageError(what, "Name another file with -o.")
     return settings.job or path, path
+
+
+def _refuse_without_email(settings: Settings, source: Source) -> None:
+    if settings.steps == (Endpoint.VERIFY,) and "email" not in source.columns:
+        what = f"{source.path} has no e-mail column, and nothing but verify is wanted."
+        raise InputUnusable(what, 'Name it: --column email="HEADER".')
 
 
 def _columns(settings: Settings) -> dict[str, str]:

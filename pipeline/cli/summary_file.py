@@ -36,7 +36,7 @@ def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) 
             f"The summary {place} would overwrite a file that this command needs.",
             "Name another file with --summary.",
         )
-    if (place.exists() and not place.is_file()) or not place.absolute().parent.is_dir():
+    if not _can_be_file(place):
         raise StateError(f"The summary {place} cannot be written: no file can be there.", "Check --summary.")
 
 
@@ -54,6 +54,13 @@ def write_summary(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise StateError(f"The summary {path} cannot be written ({error.strerror}).", "Check --summary.") from error
+
+
+def _can_be_file(place: Path) -> bool:
+    try:
+        return place.is_file() if place.exists() else place.absolute().parent.is_dir()
+    except OSError:
+        return False
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,8 +10,11 @@ import click
 from pipeline.cli.enrich import spend
 from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, REPORTING, common
 from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.model import Answer, Stopped
     from pipeline.observe.summary import Report
 
@@ -70,6 +74,7 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     if not context.settings.plan_is_set:
         context.log.say(f"Plan {context.settings.plan_told}")
     cleaned = {email: clean_email(email) for email in emails}
+    _refuse_lists(email for email, address in cleaned.items() if address is None)
     questions = {email: verify_question(email) for email in cleaned.values() if email}
 
     async def work() -> tuple[dict[str, Answer | None], Stopped | None]:
@@ -85,6 +90,12 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     if stopped is not None:
         context.log.caution(stopped.sentence)
     return _code({verdict["code"] for verdict in verdicts}, stopped)
+
+
+def _refuse_lists(names: Iterable[str]) -> None:
+    for name in names:
+        if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises on names that cannot be
+            raise UsageError(f"{name} is a file, not an address.", f"To verify a list: verify {name} -o OUT.jsonl")
 
 
 def _code(codes: set[int], stopped: Stopped | None) -> int:

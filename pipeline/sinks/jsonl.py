@@ -12,7 +12,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
@@ -99,16 +98,19 @@ class JsonlOutput:
 
     def refuse_foreign(self) -> None:
         """Raise StateError if there is more than an empty file, for a job that has written nothing yet."""
-        self._refuse_no_file()
-        if self.path.is_dir() or (self.path.exists() and self.path.stat().st_size > 0):
-            raise self._not_ours()
+        try:
+            self._refuse_no_file()
+            if self.path.is_dir() or (self.path.exists() and self.path.stat().st_size > 0):
+                raise self._not_ours()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def refuse_unwritable(self) -> None:
         """Raise StateError if no file could be written there, before anything is noted for it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path.parent):
-                pass
+            _private(self._beside).close()
+            self._beside.unlink()
             if self.path.exists():
                 self.path.open("ab").close()
         except OSError as error:

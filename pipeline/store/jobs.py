@@ -52,11 +52,19 @@ class Jobs:
         if row is None:
             return None
         if row[1] != self._account:
-            raise ConfigError(
-                f"The job {name} belongs to another account of this state file.",
-                "Name that account with --account, or another job with --job.",
-            )
+            raise self._other_account(name, row[1])
         return job_of(row)
+
+    def _other_account(self, job: str, theirs: int) -> ConfigError:
+        names = dict(self._reader.execute("SELECT id, name FROM account").fetchall())
+        (host, _, name), (our_host, _, our_name) = names[theirs].partition(" "), names[self._account].partition(" ")
+        place = "--sandbox" if host == "sandbox" else "--base-url"
+        ways = {place: host != our_host, f"--account {name}": name != our_name}
+        how = " and ".join(option for option, differs in ways.items() if differs)
+        return ConfigError(
+            f"The job {job} belongs to the account {name} at {host}, and this is {our_name} at {our_host}.",
+            f"Say its {how}, or choose another --job or --state.",
+        )
 
     def all(self) -> list[Job]:
         """List all jobs of the account: by priority, then age."""

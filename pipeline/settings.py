@@ -15,7 +15,16 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from pipeline.errors import ConfigError
 from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
@@ -35,14 +44,19 @@ def _listed(value: object) -> object:
 
 def _seconds(value: object) -> object:
     """Take "90s", "60m", "2h", "1d" or a number of seconds."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)):
+    if not isinstance(value, str):
+        return value
+    if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value):
         return float(match[1]) * _UNITS[match[2]]
-    return value
+    raise ValueError("must be a time such as 90s, 60m, 2h or 1d")
 
 
 def duration(text: str) -> float | None:
     """Seconds of "90d", "48h", "60m", "90s"; None if it is not a duration. A bare number has no unit here."""
-    seconds = None if text.strip().isdecimal() else _seconds(text)
+    try:
+        seconds = None if text.strip().isdecimal() else _seconds(text)
+    except ValueError:
+        return None
     return seconds if isinstance(seconds, float) else None
 
 
@@ -170,6 +184,14 @@ class Settings(BaseModel):
     quiet: bool = False
     trust_env: bool = False
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _flags_are_no_numbers(cls, value: object, info: ValidationInfo) -> object:
+        """TOML's `daily_quota = true` is no 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("must not be true or false")
+        return value
+
     @property
     def plan_of(self) -> Plan:
         """The plan's numbers."""
@@ -272,7 +294,22 @@ def _run_for_key(command: str) -> str:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - the user's own command
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise ConfigError(
-            f"The command of --api-key-command failed ({type(error).__name__}).",
+            f"The command of --api-key-command failed: it {_how_it_failed(error)}.",
             "Run it by hand: it must print the key alone.",
         ) from None
     return done.stdout
+
+
+def _how_it_failed(error: Exception) -> str:
+    """Say it without the command's words, which may hold the key."""
+    match error:
+        case subprocess.CalledProcessError():
+            return f"exited with {error.returncode}"
+        case subprocess.TimeoutExpired():
+            return f"took longer than {error.timeout:.0f} s"
+        case OSError():
+            return f"cannot be started ({error.strerror})"
+        case UnicodeError():
+            return "printed what is not text"
+        case _:
+            return "cannot be parsed"

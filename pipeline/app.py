@@ -12,7 +12,7 @@ import orjson
 from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
 from pipeline.errors import InputUnusable, StateError, UsageError
 from pipeline.intake import take_in
-from pipeline.jobs import begun_or_found, held, unfinished
+from pipeline.jobs import asked_as_said, begun_or_found, held, unfinished
 from pipeline.limits import Halted
 from pipeline.model import (
     ERASED_REASON,
@@ -28,10 +28,10 @@ from pipeline.model import (
     Stop,
     Stopped,
 )
-from pipeline.observe.summary import JobReport, Report, days_needed
+from pipeline.observe.summary import JobReport, Report
 from pipeline.planner import REFUSED_FRESH
 from pipeline.quota import DAY
-from pipeline.session import Parts, Session, fetching, session
+from pipeline.session import Parts, Session, fetching, finish_days, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from pipeline.settings import Settings
     from pipeline.sources import Source
-    from pipeline.store.ledger import Usage
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job, Work
 
@@ -62,13 +61,13 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
             return await _work_on(opened, [opened.store.jobs.find(name) or job], key)
 
 
-async def resume(parts: Parts, names: Iterable[str]) -> Report:
-    """Go on with unfinished jobs in one run on one budget."""
+async def resume(parts: Parts, names: Iterable[str], said: Iterable[str] = ()) -> Report:
+    """Go on with unfinished jobs in one run on one budget; `said` are questions named on this command line."""
     key = _key_if_needed(parts.settings)
     async with session(parts) as opened:
         locks: list[Lock] = []
         try:
-            jobs = unfinished(opened, names, locks)
+            jobs = [await asked_as_said(opened, job, said) for job in unfinished(opened, names, locks)]
             return await _work_on(opened, jobs, key)
         finally:
             for lock in locks:
@@ -145,6 +144,8 @@ async def open_run(opened: Session, job: Job) -> JobRun:
     output, recall = run.output, recaller(opened, job, lost)
     if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
         await rewrite(run, output, jobs, recall, opened.store.erasing.erased())
+    for repair in output.repairs if isinstance(output, JsonlOutput) else ():
+        opened.parts.say(repair)
     await write_late_copies(run, jobs, recall)
     if lost:
         opened.parts.say(f"Written without answers that were purged: rows {_ranges(lost)} of {job.name}.")
@@ -251,7 +252,7 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
         for run in runs
     ]
     pending = sum(report.counts.pending for report in reports)
-    usage = opened.usage()
+    usage, closed = opened.usage(), budget.stopped is not None and budget.stopped.why is Stop.QUOTA
     return Report(
         jobs=reports,
         stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(pending)),
@@ -265,22 +266,16 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
         state=opened.store.path,
         started_at=opened.started_at,
         ended_at=budget.clock(),
-        finish_days=_days(pending, opened, usage),
+        finish_days=finish_days(opened.store, budget.limits, usage, pending, budget.clock(), closed=closed),
         unusable=unusable,
     )
 
 
 def _done_sentence(pending: int) -> str:
     if pending:
-        return f"Done for now: {pending:,} rows wait for a later window, because their question was not settled."
+        wait = "row waits" if pending == 1 else "rows wait"
+        return f"Done for now: {pending:,} {wait} for a later window, because their question was not settled."
     return "Done: every row is finished."
-
-
-def _days(pending: int, opened: Session, usage: Usage) -> int | None:
-    limits = opened.budget.limits
-    daily = max(1, limits.quota - limits.reserve_requests)
-    left = max(0, daily - usage.used - usage.under_way)
-    return days_needed(pending, opened.tallies.asked, opened.budget.spent.requests, left=left, daily=daily)
 
 
 # --- questions without a list -------------------------------------------------------------------------

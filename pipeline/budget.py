@@ -30,7 +30,7 @@ from pipeline.events import (
     Waiting,
 )
 from pipeline.lanes import Lanes
-from pipeline.limits import Halted, Limits, Spent
+from pipeline.limits import PAUSES, Halted, Limits, Spent
 from pipeline.model import JOURNALED, UNSENT, Endpoint, Outcome, Permit, Question, SearchReply, Stop, Stopped
 from pipeline.protocol import RawReply, Verdict, server_time
 from pipeline.quota import GUARD, PERMIT_SECONDS
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pipeline.store.ledger import Decision, Ledger
-
-PAUSES: Final = 3
-"""Times a run slows down for a 429 before it takes the next one for the end of the quota."""
 
 ELSEWHERE: Final = 0.25
 """Seconds between looks at what another process has under way."""
@@ -276,7 +273,7 @@ class Budget:
         if self._waits_end is None:
             self._waits_end = now + self.limits.wait_up_to
         if full.opens > self._waits_end:
-            self.stop(Stop.QUOTA, halts.no_slot(self.limits, shut=full.shut), full.opens)
+            self.stop(Stop.QUOTA, halts.no_slot(self.limits, shut=full.shut, pauses=self._pauses), full.opens)
             return
         self._tell(Waiting("quota", full.opens))
         await self.sleep(max(0.0, full.opens - now) + 0.001)
@@ -345,12 +342,15 @@ class Budget:
 
     async def _consequences(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
         outcome = verdict.outcome
-        self._health(permit, outcome)
+        self._health(permit, verdict, raw)
         self._keep_contract(permit, outcome)
         match outcome:
             case Outcome.SLOW_DOWN if self._pauses < PAUSES:
                 self._pause(verdict.retry_after or 0.0)
-            case Outcome.SLOW_DOWN | Outcome.NO_QUOTA:
+            case Outcome.SLOW_DOWN:
+                self._pauses += 1
+                await self._shut(Stop.QUOTA, "day's requests are used up", verdict)
+            case Outcome.NO_QUOTA:
                 await self._shut(Stop.QUOTA, "day's requests are used up", verdict)
             case Outcome.NO_CREDITS:
                 await self._shut(Stop.CREDITS, "credits are used up (HTTP 402)", verdict)
@@ -376,8 +376,8 @@ class Budget:
             return  # the next reservation is told so, and waits if that is soon enough
         self.stop(why, halts.used_up(said, paused=why is Stop.QUOTA), opens)
 
-    def _health(self, permit: Permit, outcome: Outcome) -> None:
-        before = self._circuit.state
+    def _health(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
+        before, outcome = self._circuit.state, verdict.outcome
         if outcome in ILL:
             self._last_ill = max(self._last_ill, permit.attempt)
             self._circuit.failed(self.clock(), probe=permit.probe)
@@ -388,7 +388,7 @@ class Budget:
         if self._circuit.state is not before:
             self._tell(CircuitChanged(self._circuit.state))
         if self._circuit.state is State.BROKEN:
-            self.stop(Stop.OUTAGE, halts.OUTAGE)
+            self.stop(Stop.OUTAGE, halts.outage(verdict, raw))
 
     def _keep_contract(self, permit: Permit, outcome: Outcome) -> None:
         self._contract.note(permit, outcome)

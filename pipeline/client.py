@@ -65,9 +65,27 @@ class Client:
             async with self._session.post(url, data=question.body, allow_redirects=False) as response:
                 return await _read(response)
         except NEVER_LEFT as error:
-            raise NotSent(type(error).__name__) from error
+            raise NotSent(_told(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise Ambiguous(type(error).__name__) from error
+            raise Ambiguous(_told(error)) from error
+
+
+WORDS = (
+    (aiohttp.ClientConnectorDNSError, "{host} has no address"),
+    (aiohttp.ClientSSLError, "no secure connection to {host}"),
+    (aiohttp.ClientConnectorError, "no connection to {host}"),
+    (aiohttp.ConnectionTimeoutError, "no connection in time"),
+    (TimeoutError, "no answer in time"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
+)
+"""What is said of a failure; of any other its kind."""
+
+
+def _told(error: Exception) -> str:
+    host = getattr(error, "host", "")
+    if isinstance(getattr(error, "os_error", None), ConnectionRefusedError):
+        return f"connection refused by {host}"
+    return next((words.format(host=host) for kind, words in WORDS if isinstance(error, kind)), type(error).__name__)
 
 
 async def _read(response: aiohttp.ClientResponse) -> RawReply:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.limits import PAUSES
+from pipeline.model import NoReply
+from pipeline.words import counted
+
 if TYPE_CHECKING:
     from pipeline.limits import Limits
-    from pipeline.protocol import RawReply
+    from pipeline.protocol import RawReply, Verdict
 
-OUTAGE = (
-    "Stopped: the API does not answer properly, and three probes did not change that. All rows are kept; run the "
-    "same command again later."
-)
+
+def outage(verdict: Verdict, raw: RawReply | None) -> str:
+    """Say that the API is given up, and what it did last."""
+    said = verdict.reply.reason if isinstance(verdict.reply, NoReply) else verdict.outcome
+    last = f"HTTP {raw.status}" if raw and raw.status != 200 else said  # noqa: PLR2004 - OK, but no answer
+    return (
+        f"Stopped: the API does not answer properly, and three probes did not change that (last: {last}). All rows "
+        "are kept; run the same command again later."
+    )
 
 
 def max_requests(limits: Limits) -> str:
     """Say that the run's own limit of requests is used."""
-    return f"Paused: the {limits.max_requests:,} requests of --max-requests are used."
+    if not limits.max_requests:
+        return "Paused: with --max-requests 0 the list was taken in and nothing was asked."
+    verb = "is" if limits.max_requests == 1 else "are"
+    return f"Paused: the {counted(limits.max_requests, 'request')} of --max-requests {verb} used."
 
 
 def max_credits(limits: Limits) -> str:
@@ -24,8 +36,10 @@ def max_credits(limits: Limits) -> str:
     return f"Paused: the next call could pass the {limits.max_credits:,} credits of --max-credits."
 
 
-def no_slot(limits: Limits, *, shut: bool) -> str:
+def no_slot(limits: Limits, *, shut: bool, pauses: int = 0) -> str:
     """Say that the window is full, by our count or by the server's word."""
+    if shut and pauses > PAUSES:
+        return f"Paused: the server asked to slow down {'four' if pauses == PAUSES + 1 else pauses} times."
     if shut:
         return "Paused: the server said that the day's requests are used up."
     return f"Paused: the {limits.quota - limits.reserve_requests:,} requests of this window are used."

@@ -54,6 +54,15 @@ async def begun_or_found(opened: Session, name: str, output: str) -> Job:
     return jobs.find(job.name) or job
 
 
+async def asked_as_said(opened: Session, job: Job, said: Iterable[str]) -> Job:
+    """A job to go on with: as it was begun, but for questions the user named just now."""
+    wanted = opened.parts.settings.policy.questions
+    frozen = Questions(**orjson.loads(job.questions)[0])
+    changes = {name: getattr(wanted, name) for name in said}
+    await keep_questions(opened, job, frozen.model_copy(update=changes))
+    return opened.store.jobs.find(job.name) or job
+
+
 async def keep_questions(opened: Session, job: Job, wanted: Questions) -> None:
     """Refuse changed questions (another body is another bill) unless the user says --new-policy."""
     history = orjson.loads(job.questions)
@@ -65,11 +74,12 @@ async def keep_questions(opened: Session, job: Job, wanted: Questions) -> None:
         for name in Questions.model_fields
         if getattr(frozen, name) != getattr(wanted, name)
     ]
-    if not opened.parts.settings.new_policy:
+    pending = opened.store.jobs.counts(job.id).pending
+    if pending and not opened.parts.settings.new_policy:
         again = opened.store.jobs.answered_companies(job.id)
         raise ConfigError(
             f"This job asks other questions than this command: {'; '.join(changed)}.",
-            f"Run it as before, or add --new-policy for its {opened.store.jobs.counts(job.id).pending:,} unfinished "
+            f"Run it as before, or add --new-policy for its {pending:,} unfinished "
             f"rows, which asks {again:,} answered searches again.",
         )
     history = [wanted.model_dump(mode="json"), *history]

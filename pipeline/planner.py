@@ -274,9 +274,10 @@ def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
             return f"{answer.question.endpoint} {answer.outcome}: {_words(answer)}"
     if facts.search is not None and facts.match.contact is None:
         shown, total = len(facts.search.contacts), facts.search.total
-        if shown == 0:
-            return "company_has_no_contacts"
-        return f"not_among_{shown}_of_{max(shown, total or 0)}"
+        if shown == 0 and facts.email is None:
+            return "no_email_found" if facts.phone else "company_has_no_contacts"
+        if shown:
+            return f"not_among_{shown}_of_{max(shown, total or 0)}"
     if facts.email is not None and facts.email.deliverable is False:
         return "email_not_deliverable"
     if facts.email is None and not lead.names_person:

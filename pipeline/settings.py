@@ -28,6 +28,7 @@ from pydantic import (
 
 from pipeline.errors import ConfigError
 from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
+from pipeline.words import counted
 
 FOREVER: Final = 10.0**10
 """Seconds: `--wait` waits this long for a slot."""
@@ -217,7 +218,7 @@ class Settings(BaseModel):
     def plan_told(self) -> str:
         """The plan in words, for the first line of what a command says."""
         assumed, hint = ("", "") if self.plan_is_set else (" (none was set)", " Say yours with --plan.")
-        return f"{self.plan}{assumed}: {self.quota:,} requests a day.{hint}"
+        return f"{self.plan}{assumed}: {counted(self.quota, 'request')} a day.{hint}"
 
     @property
     def policy(self) -> Policy:

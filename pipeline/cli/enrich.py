@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, common
 from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
 @click.argument("leads")
 @click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
-@common(INPUT, CONFIG, POLICY, PACE, LIMITS, REPORTING)
+@common(INPUT, CONFIG, POLICY, PACE, LIMITS, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
     """Enrich LEADS into OUT.jsonl: one line a row.
 
@@ -42,7 +42,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
 @click.argument("jobs", nargs=-1)
-@common(CONFIG, POLICY, PACE, LIMITS, REPORTING)
+@common(CONFIG, POLICY, PACE, LIMITS, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
 
@@ -53,8 +53,10 @@ def resume(jobs: tuple[str, ...], **options: Any) -> int:
 
     async def work(made: Parts) -> Report:
         from pipeline import app
+        from pipeline.model import Questions
 
-        return await app.resume(made, jobs)
+        said = [name for name in Questions.model_fields if options.get(name) is not None]
+        return await app.resume(made, jobs, said)
 
     return guarded(lambda: _finish(*spend(options, work)))
 

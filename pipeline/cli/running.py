@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -93,8 +94,10 @@ def guarded(work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
+        return _complain(
+            StateError("Standard output was closed before it took all.", "The next run writes what is missing.")
+        )
     except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
         return _complain(_damaged(error) or _internal(error))
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.enrich import spend
-from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, common
 from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
 from pipeline.errors import UsageError
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ INTERRUPTED = (130, 143)
 @click.argument("emails", nargs=-1, required=True)
 @click.option("-o", "--output", "out", metavar="OUT.jsonl", help="For a list: where the lines go.")
 @click.option("--min-confidence", type=float, metavar="C", default=None, help="Sure from here (0.90).")
-@common(INPUT, CONFIG, PACE, LIMITS, REPORTING)
+@common(INPUT, CONFIG, PACE, LIMITS, CLOSING, REPORTING)
 def verify(emails: tuple[str, ...], out: str | None, **options: Any) -> int:
     """Verify EMAILS, or the addresses of a list with -o.
 
@@ -61,7 +62,9 @@ def _not_ok(report: Report, context: Context) -> int:
     from pipeline.model import Status
 
     sure = counts.by_status[Status.ENRICHED]
-    context.log.say(f"{counts.leads - sure:,} of {counts.leads:,} addresses are not safe to write to.")
+    bad = counts.leads - sure
+    addresses, verb = counted(counts.leads, "address", "addresses"), "is" if bad == 1 else "are"
+    context.log.say(f"{bad:,} of {addresses} {verb} not safe to write to.")
     return NOT_OK
 
 

@@ -34,7 +34,6 @@ from pipeline.events import (
     RunStopped,
     Waiting,
 )
-from pipeline.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,8 +144,6 @@ class Log:
 
 
 def _level(event: Event) -> int:
-    if isinstance(event, RequestSettled) and event.outcome in (Outcome.DENIED, Outcome.REDIRECT):
-        return LEVELS["warning"]
     if isinstance(event, DEBUG_EVENTS):
         return LEVELS["debug"]
     return LEVELS["warning"] if isinstance(event, CircuitChanged | ClockDiffers) else LEVELS["info"]

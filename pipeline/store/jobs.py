@@ -169,6 +169,18 @@ class Jobs:
             return Chances(own)
         return Chances(dict(self._reader.execute(SQL["account_chances"], (self._account,)).fetchall()))
 
+    def experience(self) -> tuple[int, int]:
+        """Leads of the account finished so far, invalid ones apart, and the requests sent meanwhile."""
+        finished, requests = self._reader.execute(SQL["experience"], (self._account,)).fetchone()
+        return finished, requests
+
+    def rest_until(self, now: float) -> float:
+        """When the first unfinished lead of the account may be asked again; now, if one is ready."""
+        jobs = [job.id for job in self.all()]
+        if any(self.ready(job, 1) for job in jobs):
+            return now
+        return max(now, min((due for job in jobs if (due := self.next_due(job)) is not None), default=now))
+
     def next_due(self, job: int) -> float | None:
         """When the earliest deferred lead may be asked again."""
         due: float | None = self._reader.execute(SQL["earliest_deferred"], (job,)).fetchone()[0]

@@ -122,7 +122,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
     """Nobody listens: nothing left, nothing is spent."""
     async with Sandbox() as sandbox:
         await sandbox.pause_listening()
-        with pytest.raises(NotSent, match="ClientConnectorError"):
+        with pytest.raises(NotSent, match="connection refused by "):
             await ask(sandbox.base_url)
         assert sandbox.count() == 0
 
@@ -180,7 +180,7 @@ def unanswered() -> Iterator[str]:
 async def test_a_connection_that_never_comes_about_was_not_sent(unanswered: str) -> None:
     """A host that is down behind its firewall costs no quota."""
     began = time.monotonic()
-    with pytest.raises(NotSent, match="ConnectionTimeoutError"):
+    with pytest.raises(NotSent, match="no connection in time"):
         await ask(unanswered)
     assert time.monotonic() - began < PATIENCE + 1
 

@@ -34,6 +34,7 @@ from pipeline.events import (
     RunStopped,
     Waiting,
 )
+from pipeline.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,12 @@ DEBUG_EVENTS: Final = (
     CreditsRead,
 )
 
+NO_ENTRY: Final = {
+    Outcome.DENIED: "The server does not accept the API key.",
+    Outcome.REDIRECT: "The server sends us elsewhere, and nothing follows it.",
+}
+"""What even a quiet run says, in a sentence."""
+
 SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     ClockDiffers: lambda e: (
         f"The server's clock is {abs(e.seconds):,.0f} s {'ahead of' if e.seconds > 0 else 'behind'} this machine's; "
@@ -67,7 +74,9 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
         + ("the server asked to slow down." if e.why == "slow_down" else "the window is full.")
     ),
     RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
-    RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}",
+    RequestSettled: lambda e: (
+        NO_ENTRY.get(e.outcome) or f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}"
+    ),
     RowFinished: lambda e: f"Row {e.row}: {e.status}",
     RowReopened: lambda e: f"Row {e.row}: pending again, its question was refused with all others",
     RowsTakenIn: lambda e: f"Rows taken in: {e.new:,} new, {e.changed:,} changed",
@@ -144,6 +153,8 @@ class Log:
 
 
 def _level(event: Event) -> int:
+    if isinstance(event, RequestSettled) and event.outcome in NO_ENTRY:
+        return LEVELS["warning"]
     if isinstance(event, DEBUG_EVENTS):
         return LEVELS["debug"]
     return LEVELS["warning"] if isinstance(event, CircuitChanged | ClockDiffers) else LEVELS["info"]

@@ -133,17 +133,8 @@ async def test_json_has_a_stable_schema_on_stdout(tmp_path: Path) -> None:
         status = orjson.loads((await machine.run("status", "--json")).out)
         doctor = orjson.loads((await machine.run("doctor", "--json")).out)
     assert all(fits(orjson.loads(one.out), SCHEMA) for one in told)
-    assert status.keys() == {
-        "schema_version",
-        "account",
-        "plan",
-        "state",
-        "state_exists",
-        "jobs",
-        "quota",
-        "finish",
-        "credits",
-    }
+    keys = {"schema_version", "account", "plan", "state", "state_exists", "jobs", "quota", "finish", "credits"}
+    assert status.keys() == keys
     assert (status["schema_version"], status["jobs"][0]["leads"], status["quota"]["requests"]) == (1, 3, 25)
     assert doctor.keys() == {"schema_version", "findings"}
     assert all(finding.keys() == {"what", "told", "fix", "exit_code"} for finding in doctor["findings"])

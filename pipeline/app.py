@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
-from pipeline.errors import ConfigError, JobHeld, StateError, UsageError
+from pipeline.errors import InputUnusable, StateError, UsageError
 from pipeline.fetcher import SteppedAside
 from pipeline.intake import take_in
+from pipeline.jobs import agreed, asked_as_said, begun_or_found, held, unfinished
 from pipeline.limits import Halted
 from pipeline.model import (
     ERASED_REASON,
     Answer,
+    Endpoint,
     Judgement,
     Lead,
     NoReply,
@@ -27,10 +29,10 @@ from pipeline.model import (
     Stop,
     Stopped,
 )
-from pipeline.observe.summary import JobReport, Report, days_needed
+from pipeline.observe.summary import JobReport, Report
 from pipeline.planner import REFUSED_FRESH
 from pipeline.quota import DAY
-from pipeline.session import Parts, Session, fetching, session
+from pipeline.session import Parts, Session, fetching, finish_days, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pipeline.settings import Settings
-    from pipeline.store.ledger import Usage
+    from pipeline.sources import Source
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job, Work
 
@@ -51,23 +53,24 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
     key = _key_if_needed(settings)
-    source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
+    source = open_source(leads, columns=_columns(settings), encoding=settings.encoding)
+    _refuse_without_email(settings, source)
     async with session(parts) as opened:
-        job = await _job(opened, name, output)
+        job = await begun_or_found(opened, name, output)
         with held(opened, job):
             # another run may have had the job since it was looked up
-            job = await _agreed(opened, opened.store.jobs.again(job))
+            job = await agreed(opened, opened.store.jobs.again(job))
             await take_in(opened, job, source)
             return await _work_on(opened, [opened.store.jobs.again(job)], key)
 
 
-async def resume(parts: Parts, names: Iterable[str]) -> Report:
-    """Go on with unfinished jobs in one run on one budget."""
+async def resume(parts: Parts, names: Iterable[str], said: Iterable[str] = ()) -> Report:
+    """Go on with unfinished jobs in one run on one budget; `said` are questions named on this command line."""
     key = _key_if_needed(parts.settings)
     async with session(parts) as opened:
         locks: list[Lock] = []
         try:
-            jobs = _unfinished(opened, names, locks)
+            jobs = [await asked_as_said(opened, job, said) for job in unfinished(opened, names, locks)]
             return await _work_on(opened, jobs, key)
         finally:
             for lock in locks:
@@ -81,120 +84,25 @@ def _names(settings: Settings, out: str) -> tuple[str, str]:
             raise UsageError("Results on standard output have no path to be known by.", "Add --job NAME.")
         return settings.job, "-"
     path = str(Path(out).expanduser().resolve())
+    if not out or any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path):
+        what = f"{path!a} can be no output: its name is blank, holds a control character or is not UTF-8."
+        raise UsageError(what, "Name another file with -o.")
     return settings.job or path, path
 
 
-def named_jobs(opened: Session, names: Iterable[str]) -> list[Job]:
-    """Find jobs by their name or by their output; raises UsageError listing those there are."""
-    known = {job.name: job for job in opened.store.jobs.all()}
-    found = {name: known.get(name) or known.get(str(Path(name).expanduser().resolve())) for name in names}
-    if missing := [name for name, job in found.items() if job is None]:
-        listed = ", ".join(known) or "none"
-        raise UsageError(f"There is no job {missing[0]}.", f"Jobs of this account: {listed}.")
-    return [job for job in found.values() if job is not None]
+def _refuse_without_email(settings: Settings, source: Source) -> None:
+    if settings.steps == (Endpoint.VERIFY,) and "email" not in source.columns:
+        what = f"{source.path} has no e-mail column, and nothing but verify is wanted."
+        raise InputUnusable(what, 'Name it: --column email="HEADER".')
+
+
+def _columns(settings: Settings) -> dict[str, str]:
+    """The user's field -> header; `priority` is one of them."""
+    return settings.columns | ({"priority": settings.priority} if settings.priority else {})
 
 
 def _key_if_needed(settings: Settings) -> str:
     return "" if settings.max_requests == 0 and settings.api_key is None else settings.key()
-
-
-async def _job(opened: Session, name: str, output: str) -> Job:
-    """Find the job or begin it."""
-    settings, jobs = opened.parts.settings, opened.store.jobs
-    policy = settings.policy
-    job = jobs.find(name)
-    if job is None and output != name and (other := jobs.find(output)) is not None:
-        job = other
-    if job is not None:
-        return job
-    if output != "-":
-        target = JsonlOutput(Path(output), opened.store.path)
-        target.refuse_foreign()
-        target.refuse_unwritable()
-    return await jobs.create(
-        name,
-        output,
-        priority=0,
-        questions=orjson.dumps([policy.questions.model_dump(mode="json")]).decode(),
-        judgement=policy.judgement.model_dump_json(),
-        now=opened.parts.now(),
-    )
-
-
-async def _agreed(opened: Session, job: Job) -> Job:
-    """Note the judgement of today; what is asked stays as it was unless --new-policy."""
-    policy = opened.parts.settings.policy
-    await _keep_questions(opened, job, policy.questions)
-    await opened.store.jobs.update(job.id, judgement=policy.judgement.model_dump_json())
-    return opened.store.jobs.again(job)
-
-
-async def _keep_questions(opened: Session, job: Job, wanted: Questions) -> None:
-    """Refuse changed questions (another body is another bill) unless the user says --new-policy."""
-    history = orjson.loads(job.questions)
-    frozen = Questions(**history[0])
-    if frozen == wanted:
-        return
-    changed = [
-        f"{name} {_shown(getattr(frozen, name))} -> {_shown(getattr(wanted, name))}"
-        for name in Questions.model_fields
-        if getattr(frozen, name) != getattr(wanted, name)
-    ]
-    if not opened.parts.settings.new_policy:
-        again = opened.store.jobs.answered_companies(job.id)
-        raise ConfigError(
-            f"This job asks other questions than this command: {'; '.join(changed)}.",
-            f"Run it as before, or add --new-policy for its {opened.store.jobs.counts(job.id).pending:,} unfinished "
-            f"rows, which asks {again:,} answered searches again.",
-        )
-    history = [wanted.model_dump(mode="json"), *history]
-    await opened.store.jobs.update(job.id, questions=orjson.dumps(history).decode())
-    await opened.store.jobs.search_again(job.id)
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
-
-
-class held:  # noqa: N801 - reads as the `with` statement it serves
-    """Hold a job's lock; raises JobHeld naming who has it."""
-
-    def __init__(self, opened: Session, job: Job) -> None:
-        self._lock = opened.store.locks.job(job.id)
-        self._name = job.name
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire():
-            raise _held_by(self._lock, self._name)
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-def _held_by(lock: Lock, name: str) -> JobHeld:
-    holder = lock.holder()
-    return JobHeld(
-        f"Another run is working on {name} (process {holder.pid}, since {holder.since}).",
-        "Wait for it, or stop that process; its work is kept.",
-    )
-
-
-def _unfinished(opened: Session, names: Iterable[str], locks: list[Lock]) -> list[Job]:
-    """Jobs to go on with, each with its lock taken; one that another run holds is left to it."""
-    jobs = opened.store.jobs
-    named = named_jobs(opened, names)
-    chosen = named or [job for job in jobs.all() if jobs.counts(job.id).pending]
-    ours = []
-    for job in chosen:
-        lock = opened.store.locks.job(job.id)
-        if lock.acquire():
-            locks.append(lock)
-            ours.append(jobs.again(job))  # another run may have had it since it was looked up
-        elif named or len(chosen) == 1:
-            raise _held_by(lock, job.name)
-        else:
-            opened.parts.say(f"{_held_by(lock, job.name).what} It is left to it.")
-    return ours
 
 
 # --- working ------------------------------------------------------------------------------------------
@@ -207,7 +115,7 @@ async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
         for job in jobs:
             try:
                 run = await open_run(opened, job)
-            except StateError as error:
+            except (StateError, OSError) as error:
                 if len(jobs) == 1:
                     raise
                 unusable.append(str(error))
@@ -239,6 +147,8 @@ async def open_run(opened: Session, job: Job) -> JobRun:
     output, recall = run.output, recaller(opened, job, lost)
     if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
         await rewrite(run, output, jobs, recall, opened.store.erasing.erased())
+    for repair in output.repairs if isinstance(output, JsonlOutput) else ():
+        opened.parts.say(repair)
     await write_late_copies(run, jobs, recall)
     if lost:
         opened.parts.say(f"Written without answers that were purged: rows {_ranges(lost)} of {job.name}.")
@@ -346,7 +256,7 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
         for run in runs
     ]
     pending = sum(report.counts.pending for report in reports)
-    usage = opened.usage()
+    usage, closed = opened.usage(), budget.stopped is not None and budget.stopped.why is Stop.QUOTA
     return Report(
         jobs=reports,
         stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(reports)),
@@ -360,24 +270,18 @@ async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> R
         state=opened.store.path,
         started_at=opened.started_at,
         ended_at=budget.clock(),
-        finish_days=_days(pending, opened, usage),
+        finish_days=finish_days(opened.store, budget.limits, usage, pending, budget.clock(), closed=closed),
         unusable=unusable,
     )
 
 
 def _done_sentence(reports: list[JobReport]) -> str:
     if pending := sum(report.counts.pending for report in reports):
-        return f"Done for now: {pending:,} rows wait for a later window, because their question was not settled."
+        wait = "row waits" if pending == 1 else "rows wait"
+        return f"Done for now: {pending:,} {wait} for a later window, because their question was not settled."
     if any(report.cut_short for report in reports):
         return "Done for now: every row taken in is finished."
     return "Done: every row is finished."
-
-
-def _days(pending: int, opened: Session, usage: Usage) -> int | None:
-    limits = opened.budget.limits
-    daily = max(1, limits.quota - limits.reserve_requests)
-    left = max(0, daily - usage.used - usage.under_way)
-    return days_needed(pending, opened.tallies.asked, opened.budget.spent.requests, left=left, daily=daily)
 
 
 # --- questions without a list -------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from pipeline.events import (
     Waiting,
 )
 from pipeline.lanes import Lanes
-from pipeline.limits import Halted, Limits, Spent
+from pipeline.limits import PAUSES, Halted, Limits, Spent
 from pipeline.model import JOURNALED, UNSENT, Outcome, Permit, Question, SearchReply, Stop, Stopped
 from pipeline.protocol import RawReply, Verdict, server_time
 from pipeline.purse import Purse
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pipeline.store.ledger import Decision, Ledger
-
-PAUSES: Final = 3
-"""Times a run slows down for a 429 before it ends with the next one."""
 
 NAP: Final = 60.0
 """The most seconds slept at a time: a timer stands still while the machine sleeps, the clock does not."""
@@ -343,7 +340,7 @@ class Budget:
 
     async def _consequences(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
         outcome = verdict.outcome
-        self._health(permit, outcome)
+        self._health(permit, verdict, raw)
         self._keep_contract(permit, outcome)
         match outcome:
             case Outcome.SLOW_DOWN if self._pauses < PAUSES:
@@ -376,8 +373,8 @@ class Budget:
             return  # the next reservation is told so, and waits if that is soon enough
         self.stop(why, halts.used_up(said, paused=why is Stop.QUOTA), opens)
 
-    def _health(self, permit: Permit, outcome: Outcome) -> None:
-        before = self._circuit.state
+    def _health(self, permit: Permit, verdict: Verdict, raw: RawReply | None) -> None:
+        before, outcome = self._circuit.state, verdict.outcome
         if outcome in ILL:
             self._last_ill = max(self._last_ill, permit.attempt)
             self._circuit.failed(self.clock(), probe=permit.probe, question=permit.question.key)
@@ -388,7 +385,7 @@ class Budget:
         if self._circuit.state is not before:
             self._tell(CircuitChanged(self._circuit.state))
         if self._circuit.state is State.BROKEN:
-            self.stop(Stop.OUTAGE, halts.OUTAGE)
+            self.stop(Stop.OUTAGE, halts.outage(verdict, raw))
 
     def _keep_contract(self, permit: Permit, outcome: Outcome) -> None:
         self._contract.note(permit, outcome)

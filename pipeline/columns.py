@@ -148,7 +148,7 @@ def recognise(headers: Sequence[Header], told: Mapping[str, str], where: str) ->
         if field not in FIELDS:
             raise UsageError(f"--column {field}=… names no field.", _meant(field, FIELDS, "Fields"))
     fields = {field: _told(field, name.strip(), headers, where) for field, name in told.items() if name.strip()}
-    used = set(fields.values())
+    used = {key for field, key in fields.items() if field != "priority"}  # a priority may be another field too
     found, passed_over = _found([header for header in headers if header.key not in used], told, where)
     fields = {field: key for field in FIELDS if (key := fields.get(field) or found.get(field))}
     if not any(field in fields for field in _NEEDED):

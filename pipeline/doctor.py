@@ -110,7 +110,10 @@ def _state(parts: Parts, machine: Machine) -> Iterator[Finding]:
         yield Finding("state", error.what, error.fix, error.exit_code)
         return
     used, jobs = told["quota"]["used"], len(told["jobs"])
-    yield Finding("state", f"{path}, {jobs} job{'s' * (jobs != 1)}, {used:,} requests used in this window")
+    if not told["state_exists"]:
+        yield Finding("state", f"there is no state file yet at {path}")
+    else:
+        yield Finding("state", f"{path}, {jobs} job{'s' * (jobs != 1)}, {used:,} requests used in this window")
     yield from _elsewhere(path, machine)
     yield _space(folder, machine)
     yield _clock(parts, path)

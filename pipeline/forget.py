@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.addresses import clean_email
-from pipeline.app import held, open_run, policies_of, run_of
+from pipeline.app import open_run, policies_of, run_of
 from pipeline.errors import StateError, UsageError
 from pipeline.facts import first_search, gather
+from pipeline.jobs import held
 from pipeline.model import ERASED, FINISHED, Endpoint
 from pipeline.planner import ahead
 from pipeline.protocol import verify_question

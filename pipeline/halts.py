@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.model import Stop
+from pipeline.model import NoReply, Stop
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.limits import Limits
-    from pipeline.protocol import RawReply
+    from pipeline.protocol import RawReply, Verdict
 
-OUTAGE = (
-    "Stopped: the API does not answer properly, and three probes did not change that. All rows are kept; run the "
-    "same command again later."
-)
+
+def outage(verdict: Verdict, raw: RawReply | None) -> str:
+    """Say that the API is given up, and what it did last."""
+    said = verdict.reply.reason if isinstance(verdict.reply, NoReply) else verdict.outcome
+    last = f"HTTP {raw.status}" if raw and raw.status != 200 else said  # noqa: PLR2004 - OK, but no answer
+    return (
+        f"Stopped: the API does not answer properly, and three probes did not change that (last: {last}). All rows "
+        "are kept; run the same command again later."
+    )
+
 
 SLOWED = (
     "Paused: the server went on asking to slow down (HTTP 429), though the run paused three times. The next run "
@@ -23,7 +30,10 @@ SLOWED = (
 
 def max_requests(limits: Limits) -> str:
     """Say that the run's own limit of requests is used."""
-    return f"Paused: the {limits.max_requests:,} requests of --max-requests are used."
+    if not limits.max_requests:
+        return "Paused: with --max-requests 0 the list was taken in and nothing was asked."
+    verb = "is" if limits.max_requests == 1 else "are"
+    return f"Paused: the {counted(limits.max_requests, 'request')} of --max-requests {verb} used."
 
 
 def max_credits(limits: Limits) -> str:

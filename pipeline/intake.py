@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from pipeline.model import Lead, Policy
     from pipeline.session import Session
-    from pipeline.settings import Settings
     from pipeline.sources import Record, Source
 
 INTAKE: Final = 2000
@@ -39,25 +39,29 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     """
     settings, jobs = opened.parts.settings, opened.store.jobs
     opened.parts.say(source.description)
-    if not settings.prune and _unchanged(job.source, source, settings):
+    if not settings.prune and _unchanged(job.source, source):
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
     policy, erased = settings.policy, opened.store.erasing.erased()
-    rows = broken = 0
+    rows = broken = unranked = 0
     for batch in _batches(opened, source):
         if not rows:  # if this intake is cut short, what it took in must still be read as it was meant
             await jobs.update(job.id, source=orjson.dumps(read).decode())
         rows += len(batch)
         broken += sum(record.error is not None for record in batch)
+        ranks = (record.values.get(source.columns.get("priority", ""), "") for record in batch)
+        unranked += sum(_number(rank) is None for rank in ranks)
         before = intake.added, intake.changed
-        await jobs.take_in(intake, [_row(record, source, policy, settings.priority, erased) for record in batch])
+        await jobs.take_in(intake, [_row(record, source, policy, erased) for record in batch])
         opened.tell(RowsTakenIn(job.id, intake.added - before[0], intake.changed - before[1]))
     if opened.told_to_stop:
         await jobs.update(job.id, next_row=rows)
         return
-    told = read | {"fingerprint": _fingerprint(source), "priority": settings.priority, "path": source.path}
+    told = read | {"fingerprint": _fingerprint(source), "path": source.place}
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
+    if unranked:
+        opened.parts.say(f"Priorities that are not numbers: {unranked:,}; they count as 0.")
     if broken:
         opened.parts.say(f"Rows that could not be read: {broken:,}; each becomes an `invalid` line with its reason.")
     if gone:
@@ -83,12 +87,12 @@ def _earlier(told: dict[str, Any], source: Source) -> list[dict[str, str]]:
     return [columns for columns in readings if columns != source.columns]
 
 
-def _unchanged(told: dict[str, Any], source: Source, settings: Settings) -> bool:
+def _unchanged(told: dict[str, Any], source: Source) -> bool:
     """Whether this very file was read last time, in the same way."""
     before, now = told.get("fingerprint"), source.fingerprint
     if before is None or now is None or before["size"] != now.size:
         return False
-    if told.get("columns") != source.columns or told.get("priority") != settings.priority:
+    if told.get("columns") != source.columns:
         return False
     return bool(before["mtime_ns"] == now.mtime_ns or before["digest"] == source.digest().hex())
 
@@ -100,7 +104,7 @@ def _fingerprint(source: Source) -> dict[str, Any] | None:
     return {"size": found.size, "mtime_ns": found.mtime_ns, "digest": source.digest().hex()}
 
 
-def _row(record: Record, source: Source, policy: Policy, priority: str | None, erased: Erased) -> Row:
+def _row(record: Record, source: Source, policy: Policy, erased: Erased) -> Row:
     """Make a row of the state from a record: who it is, what it shares, how early it should come."""
     values = dict(record.values)
     if record.error is not None:
@@ -121,7 +125,7 @@ def _row(record: Record, source: Source, policy: Policy, priority: str | None, e
         spelling=lead.company or lead.domain,
         rank=rank,
         need=need,
-        priority=_priority(values.get(priority or "")),
+        priority=_number(values.get(source.columns.get("priority", ""))) or 0.0,
         input=text.decode(),
     )
 
@@ -154,8 +158,10 @@ def _id_of(text: bytes) -> str:
     return "h:" + blake2b(text, digest_size=8).hexdigest()
 
 
-def _priority(value: object) -> float:
+def _number(value: object) -> float | None:
+    """A cell's number, 0 for a blank one; None if it is none."""
     try:
-        return float(str(value))
+        number = float(str(value if value is not None else "").strip() or 0)
     except ValueError:
-        return 0.0
+        return None
+    return number if math.isfinite(number) else None

@@ -14,6 +14,9 @@ from pipeline.quota import Window
 if TYPE_CHECKING:
     from pipeline.model import Stopped
 
+PAUSES: Final = 3
+"""Times a run slows down for a 429 before it takes the next one for the end of the quota."""
+
 MANY: Final = 16
 """Requests at once from which on it pays to hide the time of a commit behind the requests of others."""
 

@@ -264,6 +264,10 @@ def subject_of(lead: Lead) -> bytes:
     return _What(lead.company, lead.company_key, lead.first_name, lead.last_name, lead.email, lead.domain).digest()
 
 
+TOO_LONG: Final = "characters, too long"
+_LONGEST: Final = {"company": 300, "first_name": 300, "last_name": 300, "name": 300, "email": 1000, "domain": 2000}
+"""Characters beyond which a cell is something else, pasted: a row with one is not paid for."""
+
 _NOT_CELLS: Final = (list, dict, tuple, bytes)
 _FIELDS: Final = frozenset({"id", "company", "domain", "email", "first_name", "last_name", "name", "title"})
 
@@ -277,6 +281,8 @@ def _cells(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[dict[
             text = _tidy(value) if isinstance(value, str) else _scalar(value)
             if text is None:
                 unusable[field] = NOT_TEXT
+            elif len(text) > _LONGEST.get(field, len(text)):
+                unusable[field] = f"{len(text):,} {TOO_LONG}"
             elif text and text not in lexicon.NULLS:
                 cells[field] = text
     if cells.get("id", "").casefold() in lexicon.NO_NAME:

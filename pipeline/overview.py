@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from pipeline.observe.summary import finish_date
 from pipeline.protocol import iso
-from pipeline.session import Parts, account_of, limits_of, state_path
+from pipeline.session import Parts, account_of, finish_days, limits_of, state_path
 from pipeline.store import Store
 from pipeline.store.ledger import Usage
 
@@ -24,13 +25,17 @@ def overview(settings: Settings) -> dict[str, Any]:
         "account": account_of(settings),
         "plan": {"name": settings.plan, "is_set": settings.plan_is_set},
         "state": str(path),
+        "state_exists": path.exists(),
         "jobs": [],
     }
     usage, now = Usage(0, 0, None, None, None, None), time.time()
+    days, pending = None, 0
     if path.exists():
         with Store.open(path, account_of(settings), inline=True) as store:
             now += store.ledger.clock_offset(now)
             usage = store.ledger.usage(limits.window, limits.quota, now)
+            pending = sum(store.jobs.counts(job.id).pending for job in store.jobs.all())
+            days = finish_days(store, limits, usage, pending, now)
             told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
     used = usage.used + usage.under_way
     shut = usage.shut_until if usage.shut_until and usage.shut_until > now else None
@@ -42,6 +47,7 @@ def overview(settings: Settings) -> dict[str, Any]:
             "left": max(0, limits.quota - used),
             "next_request_at": iso(opens) if opens else None,
         },
+        "finish": {"days": days, "date": finish_date(time.time(), days) if days is not None and pending else None},
         "credits": {
             "left": usage.credits,
             "read_at": iso(usage.credits_at) if usage.credits_at else None,

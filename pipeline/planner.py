@@ -31,6 +31,7 @@ from pipeline.model import (
     Status,
     VerifyReply,
 )
+from pipeline.normalize import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -113,6 +114,8 @@ def unaskable(lead: Lead, policy: Policy) -> str | None:
         return ERASED_REASON
     if error := lead.input.get(UNREADABLE):
         return f"row: {error}"
+    if any(why.endswith(TOO_LONG) for why in lead.unusable.values()):
+        return _unusable(lead)
     steps = policy.judgement.steps
     searchable = Endpoint.SEARCH in steps and company_asked(lead)
     verifiable = Endpoint.VERIFY in steps and lead.email
@@ -120,9 +123,13 @@ def unaskable(lead: Lead, policy: Policy) -> str | None:
     if searchable or verifiable or phonable:
         return None
     if lead.unusable:
-        return "; ".join(f"{field}: {why}" for field, why in sorted(lead.unusable.items()))
+        return _unusable(lead)
     lacking = [words for step, words in LACKING.items() if step in steps]
     return " and ".join(lacking) or "names nobody whose number could be asked for"
+
+
+def _unusable(lead: Lead) -> str:
+    return "; ".join(f"{field}: {why}" for field, why in sorted(lead.unusable.items()))
 
 
 # --- which questions ----------------------------------------------------------------------------------
@@ -267,9 +274,10 @@ def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
             return f"{answer.question.endpoint} {answer.outcome}: {_words(answer)}"
     if facts.search is not None and facts.match.contact is None:
         shown, total = len(facts.search.contacts), facts.search.total
-        if shown == 0:
-            return "company_has_no_contacts"
-        return f"not_among_{shown}_of_{max(shown, total or 0)}"
+        if shown == 0 and facts.email is None:
+            return "no_email_found" if facts.phone else "company_has_no_contacts"
+        if shown:
+            return f"not_among_{shown}_of_{max(shown, total or 0)}"
     if facts.email is not None and facts.email.deliverable is False:
         return "email_not_deliverable"
     if facts.email is None and not lead.names_person:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pipeline.app import held, policies_of, run_of
+from pipeline.app import policies_of, run_of
 from pipeline.errors import UsageError
+from pipeline.jobs import held
 from pipeline.planner import ahead
 from pipeline.session import every_account, known_answers, state_path
 from pipeline.settings import duration

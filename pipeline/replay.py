@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from pipeline.app import held, named_jobs, open_run, rewrite_if_stale, run_of
+from pipeline.app import open_run, rewrite_if_stale, run_of
 from pipeline.errors import UsageError
+from pipeline.jobs import held, named_jobs
 from pipeline.planner import at_most
 from pipeline.session import known_answers, session
 from pipeline.settings import duration

@@ -22,10 +22,10 @@ from pipeline.credit import Ceilings
 from pipeline.events import CreditsForgotten, Event, RequestsLost, RowFinished
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
-from pipeline.model import Answer, Lead, Policy, Status, Stop
-from pipeline.observe.summary import Saved
+from pipeline.model import Answer, Lead, Policy, Stop
+from pipeline.observe.summary import Saved, days_needed
 from pipeline.planner import Ask, next_step, recall
-from pipeline.quota import Window
+from pipeline.quota import DAY, Window
 from pipeline.settings import FOREVER
 from pipeline.store import Store
 
@@ -58,13 +58,11 @@ class Tallies:
 
     saved: Saved = field(default_factory=Saved)
     finished: Counter[int] = field(default_factory=Counter)
-    asked: int = 0
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         if isinstance(event, RowFinished):
             self.finished[event.job] += 1
-            self.asked += event.status is not Status.INVALID
             self.saved.shared += event.shared
             self.saved.cached += event.cached
             self.saved.search_confirmed_email += event.verify_saved
@@ -149,6 +147,20 @@ def known_answers(store: Store, lead: Lead, work: Work, policy: Policy) -> dict[
         if len(answers) == before:
             break
     return answers
+
+
+def finish_days(
+    store: Store, limits: Limits, usage: Usage, pending: int, now: float, *, closed: bool = False
+) -> int | None:
+    """Days the account's pending leads will take beyond this window, at the requests a lead has cost so far.
+
+    `closed`: this window takes no more. None: not known yet.
+    """
+    daily = max(1, limits.quota - limits.reserve_requests)
+    closed = closed or (usage.shut_until or 0.0) > now
+    left = 0 if closed else max(0, daily - usage.used - usage.under_way)
+    days = days_needed(pending, *store.jobs.experience(), left=left, daily=daily)
+    return None if days is None else max(days, math.ceil((store.jobs.rest_until(now) - now) / DAY) if pending else 0)
 
 
 def limits_of(parts: Parts) -> Limits:

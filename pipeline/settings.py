@@ -1,36 +1,37 @@
-"""What the user wants: option > environment > `.env` > TOML > default, checked once, with errors people can act on.
+"""What the user wants, checked once; `configured.py` knows in which places it may stand.
 
-Every field is an option, a TOML key and an environment variable `LEADCONTACT_<NAME>`.
+Every field is a TOML key and an environment variable `LEADCONTACT_<NAME>`; most are options too.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 import shlex
 import subprocess  # `api_key_command` runs a secret manager's own command
-import tomllib
 from datetime import datetime, time, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from pipeline.errors import ConfigError
 from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
+from pipeline.words import counted
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-PREFIX: Final = "LEADCONTACT_"
 FOREVER: Final = 10.0**10
 """Seconds: `--wait` waits this long for a slot."""
-
-KEY_PLACES: Final = frozenset({"api_key", "api_key_file", "api_key_command"})
 
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -44,18 +45,23 @@ def _listed(value: object) -> object:
 
 def _seconds(value: object) -> object:
     """Take "90s", "60m", "2h", "1d" or a number of seconds."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)):
+    if not isinstance(value, str):
+        return value
+    if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value):
         return float(match[1]) * _UNITS[match[2]]
-    return value
+    raise ValueError("must be a time such as 90s, 60m, 2h or 1d")
 
 
 def duration(text: str) -> float | None:
     """Seconds of "90d", "48h", "60m", "90s"; None if it is not a duration. A bare number has no unit here."""
-    seconds = None if text.strip().isdecimal() else _seconds(text)
+    try:
+        seconds = None if text.strip().isdecimal() else _seconds(text)
+    except ValueError:
+        return None
     return seconds if isinstance(seconds, float) else None
 
 
-def _headers(value: object) -> object:
+def headers(value: object) -> object:
     """Take "field=header,field=header" for a table, as the environment variable writes it."""
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
@@ -166,7 +172,7 @@ class Settings(BaseModel):
 
     # input and output
     job: str | None = None
-    columns: Annotated[dict[str, str], BeforeValidator(_headers)] = {}
+    columns: Annotated[dict[str, str], BeforeValidator(headers)] = {}
     encoding: str | None = None
     priority: str | None = None
     new_policy: bool = False
@@ -178,6 +184,14 @@ class Settings(BaseModel):
     strict: bool = False
     quiet: bool = False
     trust_env: bool = False
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _flags_are_no_numbers(cls, value: object, info: ValidationInfo) -> object:
+        """TOML's `daily_quota = true` is no 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("must not be true or false")
+        return value
 
     @property
     def plan_of(self) -> Plan:
@@ -204,7 +218,7 @@ class Settings(BaseModel):
     def plan_told(self) -> str:
         """The plan in words, for the first line of what a command says."""
         assumed, hint = ("", "") if self.plan_is_set else (" (none was set)", " Say yours with --plan.")
-        return f"{self.plan}{assumed}: {self.quota:,} requests a day.{hint}"
+        return f"{self.plan}{assumed}: {counted(self.quota, 'request')} a day.{hint}"
 
     @property
     def policy(self) -> Policy:
@@ -281,117 +295,22 @@ def _run_for_key(command: str) -> str:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - the user's own command
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise ConfigError(
-            f"The command of --api-key-command failed ({type(error).__name__}).",
+            f"The command of --api-key-command failed: it {_how_it_failed(error)}.",
             "Run it by hand: it must print the key alone.",
         ) from None
     return done.stdout
 
 
-# --- where settings come from -------------------------------------------------------------------------
-
-
-def load(
-    options: Mapping[str, Any], config: Path | None, environ: Mapping[str, str], *, cwd: Path
-) -> tuple[Settings, list[str]]:
-    """Merge all places a setting may stand in; return the settings and warnings. Raises ConfigError."""
-    told = _from_toml(config) if config else {}
-    dotenv, environment = _dotenv((config.parent if config else cwd) / ".env"), dict(environ)
-    warnings = []
-    for place, names in ((".env", dotenv), ("the environment", environment)):
-        found, odd = _from_environment(names, place)
-        told = _over(told, found)
-        warnings += odd
-    merged = _over(told, {name: value for name, value in options.items() if value is not None})
-    try:
-        return Settings(**merged), warnings
-    except ValidationError as error:
-        raise _explained(error) from None
-
-
-def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Put one place's settings over another's; whoever says where the key is, says it alone."""
-    merged = dict(lower)
-    if not KEY_PLACES.isdisjoint(upper):
-        merged = {name: value for name, value in merged.items() if name not in KEY_PLACES}
-    merged |= upper
-    below, above = (_headers(place.get("columns", {})) for place in (lower, upper))
-    merged["columns"] = above or below
-    if isinstance(below, dict) and isinstance(above, dict):
-        merged["columns"] = below | above
-    return merged
-
-
-def _from_toml(path: Path) -> dict[str, Any]:
-    try:
-        told = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"The configuration {path} cannot be read ({reason}).", "Check --config.") from None
-    if "api_key" in told:
-        raise ConfigError(
-            f"The configuration {path} holds an api_key.",
-            "Configuration files get shared: put the key into LEADCONTACT_API_KEY, .env or api_key_file.",
-        )
-    for name in told:
-        if name not in Settings.model_fields:
-            raise _unknown(name, f"the configuration {path}", _alike(name))
-    return told
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    from dotenv import dotenv_values  # noqa: PLC0415 - only where there is such a file
-
-    try:
-        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"The file {path} cannot be read ({reason}).", "Mend it or move it away.") from None
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _from_environment(names: Mapping[str, str], place: str) -> tuple[dict[str, str], list[str]]:
-    """Keep our settings; a name that resembles one is an error, any other of our prefix a warning."""
-    found, warnings = {}, []
-    for name, value in names.items():
-        field = name.removeprefix(PREFIX).lower()
-        if not name.startswith(PREFIX) or name == "LEADCONTACT_CONFIG":
-            continue
-        if field in Settings.model_fields:
-            if value != "" or field == "api_key":
-                found[field] = value
-        elif alike := _alike(field):
-            raise _unknown(name, place, f"{PREFIX}{alike.upper()}")
-        else:
-            warnings.append(f"{name} in {place} is not a setting of this program and is ignored.")
-    return found, warnings
-
-
-def _alike(name: str) -> str | None:
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), Settings.model_fields, n=1, cutoff=0.75)
-    return close[0] if close else None
-
-
-def _unknown(name: str, place: str, alike: str | None) -> ConfigError:
-    fix = f"Did you mean {alike}?" if alike else "The README's configuration table lists all settings."
-    return ConfigError(f"{name} in {place} is not a setting.", fix)
-
-
-def _explained(error: ValidationError) -> ConfigError:
-    """Turn the first complaint into a sentence; never show the value, it may be a key."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "settings"
-    said = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if first["type"] == "extra_forbidden":
-        return _unknown(name, "the settings", _alike(name))
-    option = "--" + name.replace("_", "-")
-    said = said if said.startswith(("is ", "must ", "may ", "should ")) else f"is not usable ({said})"
-    return ConfigError(
-        f"The setting {name} {said}.", f"Change {option}, {PREFIX}{name.upper()} or the TOML key {name}."
-    )
-
-
-def environment() -> dict[str, str]:
-    """The process's environment; read here and nowhere else."""
-    return dict(os.environ)
+def _how_it_failed(error: Exception) -> str:
+    """Say it without the command's words, which may hold the key."""
+    match error:
+        case subprocess.CalledProcessError():
+            return f"exited with {error.returncode}"
+        case subprocess.TimeoutExpired():
+            return f"took longer than {error.timeout:.0f} s"
+        case OSError():
+            return f"cannot be started ({error.strerror})"
+        case UnicodeError():
+            return "printed what is not text"
+        case _:
+            return "cannot be parsed"

@@ -12,6 +12,7 @@ The rules for odd rows:
 from __future__ import annotations
 
 import csv
+import os
 import re
 import stat
 import sys
@@ -25,7 +26,7 @@ import orjson
 
 from pipeline import columns as cols
 from pipeline import rawtext
-from pipeline.errors import InputMissing, InputUnusable, InternalError
+from pipeline.errors import InputMissing, InputUnusable, InternalError, UsageError
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -103,6 +104,7 @@ class Source:
         self.columns: dict[str, str] = found.fields
         self.description = _description(begun, found)
         self.fingerprint = _fingerprint(path)
+        self.place = path if path == "-" else os.fsencode(Path(path).resolve()).decode("utf-8", "replace")
         self._begin = begin
         self._headers = begun.headers
         self._begun: _Begun | None = begun
@@ -163,7 +165,11 @@ def open_source(
 
 
 def _opened(path: str) -> BinaryIO:
+    if not path:
+        raise UsageError("The list has no name.", "Name a file, or - for stdin.")
     try:
+        if stat.S_ISCHR(Path(path).stat().st_mode) and not path.startswith(("/dev/stdin", "/dev/fd/", "/proc/")):
+            raise InputUnusable(f"{path} is a device, not a list.", "Name a file, or - for stdin.")
         return Path(path).open("rb")
     except IsADirectoryError as error:
         raise InputUnusable(f"{path} is a folder, not a list.", "Name the file in it.") from error

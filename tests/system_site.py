@@ -111,7 +111,7 @@ class Machine:
     def run_alone(self, *arguments: object, **environment: str) -> Told:
         """Run the command where there is no event loop."""
         done = subprocess.run(
-            [sys.executable, "-m", "pipeline", *map(str, arguments)],
+            [sys.executable, "-m", "pipeline", *map(_argument, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=self.folder,
@@ -127,6 +127,10 @@ class Machine:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LEADCONTACT_")}
         told = {"HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "100"}
         return {**ours, **told, **self.environment, **(more or {})}
+
+
+def _argument(value: object) -> str | bytes:
+    return value if isinstance(value, bytes) else str(value)
 
 
 async def ended(process: Process, stdin: bytes | None = None) -> Told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -38,9 +39,21 @@ for command in (enrich, resume, verify, status, replay, forget, purge, doctor, s
     cli.add_command(command)
 
 
+def _refuse_odd_bytes(arguments: list[str]) -> None:
+    """Names that are not text cannot be kept in the state, nor shown."""
+    for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= letter <= "\udfff" for letter in argument):
+            shown = argument.encode("utf-8", "backslashreplace").decode()[:80]
+            what = f"{shown} is not text in UTF-8. Rename the file, or work in a UTF-8 locale: export LC_ALL=C.UTF-8"
+            raise click.UsageError(what)
+
+
 def main() -> None:
     """Run the command; a usage error exits with 64, like every sysexits tool."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # data, whatever the locale
     try:
+        _refuse_odd_bytes(sys.argv[1:])
         code = cli(prog_name="leadcontact", standalone_mode=False)
     except click.UsageError as error:
         error.show()

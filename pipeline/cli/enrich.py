@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, common
 from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
+from pipeline.cli.summary_file import refuse_overwriting, write_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pipeline.observe.summary import Report
     from pipeline.session import Parts
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
 @click.argument("leads")
 @click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
-@common(INPUT, CONFIG, POLICY, PACE, LIMITS, REPORTING)
+@common(INPUT, CONFIG, POLICY, PACE, LIMITS, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
     """Enrich LEADS into OUT.jsonl: one line a row.
 
@@ -37,12 +37,12 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
         return await app.enrich(made, leads, out)
 
-    return guarded(lambda: _finish(*spend(options, work, quiet_stdout=out == "-")))
+    return guarded(lambda: _finish(*spend(options, work, (leads, out))))
 
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
 @click.argument("jobs", nargs=-1)
-@common(CONFIG, POLICY, PACE, LIMITS, REPORTING)
+@common(CONFIG, POLICY, PACE, LIMITS, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
 
@@ -53,8 +53,10 @@ def resume(jobs: tuple[str, ...], **options: Any) -> int:
 
     async def work(made: Parts) -> Report:
         from pipeline import app
+        from pipeline.model import Questions
 
-        return await app.resume(made, jobs)
+        said = [name for name in Questions.model_fields if options.get(name) is not None]
+        return await app.resume(made, jobs, said)
 
     return guarded(lambda: _finish(*spend(options, work)))
 
@@ -64,13 +66,14 @@ def _finish(report: Report, context: Context) -> int:
 
 
 def spend(
-    options: dict[str, Any], work: Callable[[Parts], Awaitable[Report]], *, quiet_stdout: bool = False
+    options: dict[str, Any], work: Callable[[Parts], Awaitable[Report]], files: Sequence[str] = ()
 ) -> tuple[Report, Context]:
-    """Run something that spends, show it while it goes, and close with the summary."""
+    """Run something that spends on these files, show it while it goes, and close with the summary."""
     context = prepare(options)
+    refuse_overwriting(context.settings, [*files, *context.files], said=options.get("summary") is not None)
     context.log.say(f"Plan {context.settings.plan_told}")
     report = run(lambda: _shown(context, work))
-    _close(context, report, quiet_stdout=quiet_stdout)
+    _close(context, report, quiet_stdout="-" in files[1:])
     return report, context
 
 
@@ -94,18 +97,11 @@ async def _shown(context: Context, work: Callable[[Parts], Awaitable[Report]]) -
 def _close(context: Context, report: Report, *, quiet_stdout: bool) -> None:
     import orjson
 
-    from pipeline.errors import StateError
     from pipeline.observe.summary import as_json, as_text
 
     told = orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2).decode()
     if context.settings.summary is not None:
-        try:
-            Path(context.settings.summary).write_text(told + "\n", "utf-8")
-        except OSError as error:
-            raise StateError(
-                f"The summary {context.settings.summary} cannot be written ({error.strerror}).",
-                "Check --summary.",
-            ) from error
+        write_summary(context.settings.summary, told + "\n")
     if context.as_json and not quiet_stdout:
         click.echo(told)
     elif context.settings.log_format == "text":

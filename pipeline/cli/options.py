@@ -92,11 +92,13 @@ INPUT = (
     _text("--job", "NAME", "Name the job, instead of by its output's path."),
     _flag("--prune", "Drop unfinished rows that the list no longer has."),
 )
-REPORTING = (
+CLOSING = (
     _text("--summary", "FILE.json", "Write the closing summary as JSON too."),
+    _flag("--strict", "A pause with work left exits with 75 instead of 0."),
+)
+REPORTING = (
     _text("--log-format", "", "Log lines for people or machines.", ("text", "json")),
     _text("--log-level", "", "How much to tell.", ("debug", "info", "warning", "error")),
-    _flag("--strict", "A pause with work left exits with 75 instead of 0."),
     _flag("--quiet", "Only warnings and errors."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
 )

@@ -8,6 +8,7 @@ import click
 
 from pipeline.cli.options import CONFIG, REPORTING, common
 from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.replay import Replayed
@@ -51,9 +52,9 @@ def _replay(context: Context, job: str, **which: Any) -> int:
 def _lines(told: Replayed, context: Context) -> list[str]:
     if not told.rows:
         return ["Nothing to replay: no such row failed or was refused."]
-    verb = "would be" if told.dry_run else "are"
+    verb = "would be" if told.dry_run else "is" if told.rows == 1 else "are"
     return [
         *(f"{n:>8,}  {reason}" for reason, n in told.reasons.most_common()),
-        f"{told.rows:,} rows {verb} pending again; they need at most {told.requests:,} requests, repeats apart.",
+        f"{counted(told.rows, 'row')} {verb} pending again, for at most {counted(told.requests, 'request')}.",
         f"Next      leadcontact {'replay' if told.dry_run else 'resume'} {told.job}{context.said}",
     ]

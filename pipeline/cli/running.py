@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,12 +54,14 @@ class Context:
     as_json: bool
     said: str
     """Options of this command line that another command on the same jobs needs too."""
+    files: list[str] = field(default_factory=list)
+    """Files that the settings were read from."""
 
 
 def prepare(options: dict[str, Any]) -> Context:
     """Load the settings and open the log."""
+    from pipeline.configured import environment, load
     from pipeline.observe.log import Log
-    from pipeline.settings import environment, load
 
     environ, said = environment(), _said(options)
     config = options.pop("config", None) or environ.get("LEADCONTACT_CONFIG")
@@ -69,7 +72,8 @@ def prepare(options: dict[str, Any]) -> Context:
     log = Log(fmt=settings.log_format, level=settings.log_level, run="-", quiet=settings.quiet)
     for warning in warnings:
         log.caution(warning)
-    return Context(settings, log, as_json, said)
+    sources = [str(path), str(path.parent / ".env")] if path else [".env"]
+    return Context(settings, log, as_json, said, sources)
 
 
 def _said(options: dict[str, Any]) -> str:
@@ -90,8 +94,10 @@ def guarded(work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
+        return _complain(
+            StateError("Standard output was closed before it took all.", "The next run writes what is missing.")
+        )
     except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
         return _complain(_damaged(error) or _internal(error))
 

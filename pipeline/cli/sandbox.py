@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.cli.running import guarded, run
-
-
-def _pair(text: str) -> tuple[float, float] | float:
-    low, dash, high = text.partition("-")
-    return (float(low), float(high)) if dash else float(low)
+from pipeline.errors import StateError, UsageError
 
 
 @click.command(short_help="A local LeadContact server with quotas, credits, latency and faults.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
+@click.option("--port", default=8080, type=click.IntRange(0, 65_535), show_default=True, help="0 picks a free one.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, other people.")
 @click.option("--key", default=None, help="Accept only this key; else any that looks like lc_test_… or lc_live_….")
-@click.option("--daily-quota", type=int, metavar="N", help="Answer 429 beyond N requests in the window.")
+@click.option(
+    "--daily-quota", type=click.IntRange(0), metavar="N", help="Answer 429 beyond N requests in the window."
+)
 @click.option("--window", "quota_window", type=click.Choice(("rolling", "calendar")), default="rolling")
-@click.option("--credits", "credits_", type=int, metavar="N", help="Answer 402 when they are used up.")
+@click.option("--credits", "credits_", type=click.IntRange(0), metavar="N", help="Answer 402 when they are used up.")
 @click.option("--price-search", default="1", show_default=True, help="Credits a search costs: N or `contact`.")
 @click.option("--latency", default="0", show_default=True, help="Seconds, or a range such as 0.1-0.4.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME=P", help="Fail with this chance; repeatable.")
@@ -49,7 +49,6 @@ def sandbox(host: str, port: int, *, list_faults: bool, **options: Any) -> int:
 
 
 def _serve(host: str, port: int, options: dict[str, Any]) -> int:
-    from pipeline.errors import StateError
     from pipeline.sandbox import serve
 
     chosen = _options(options)
@@ -69,30 +68,52 @@ def _serve(host: str, port: int, options: dict[str, Any]) -> int:
 
 
 def _options(options: dict[str, Any]) -> Any:
-    from pydantic import ValidationError
-
-    from pipeline.errors import UsageError
     from pipeline.sandbox import SandboxOptions
 
-    price, log_path = options["price_search"], options["log_path"]
+    log_path = options["log_path"]
+    return SandboxOptions(
+        seed=options["seed"],
+        key=options["key"],
+        daily_quota=options["daily_quota"],
+        quota_window=options["quota_window"],
+        credits=options["credits_"],
+        price_search=_price(options["price_search"]),
+        latency=_latency(options["latency"]),
+        faults=dict(map(_fault, options["faults"])),
+        fault_endpoint=options["fault_endpoint"],
+        log_path=Path(log_path) if log_path else None,
+    )
+
+
+def _price(text: str) -> Any:
+    if text == "contact" or text.isdecimal():
+        return text if text == "contact" else int(text)
+    raise UsageError(f"--price-search {text} is no price.", "Write whole credits such as 1, or contact.")
+
+
+def _latency(text: str) -> Any:
+    low, dash, high = text.partition("-")
     try:
-        return SandboxOptions(
-            seed=options["seed"],
-            key=options["key"],
-            daily_quota=options["daily_quota"],
-            quota_window=options["quota_window"],
-            credits=options["credits_"],
-            price_search=price if price == "contact" else int(price),
-            latency=_pair(options["latency"]),
-            faults=dict(_fault(text) for text in options["faults"]),
-            fault_endpoint=options["fault_endpoint"],
-            log_path=Path(log_path) if log_path else None,
-        )
-    except (ValidationError, ValueError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise UsageError(f"The sandbox cannot be set up so ({said}).", "See leadcontact sandbox --help.") from error
+        seconds = [float(part) for part in ([low, high] if dash else [low])]
+    except ValueError:
+        seconds = []
+    if seconds and 0 <= seconds[0] <= seconds[-1] < math.inf:
+        return tuple(seconds) if dash else seconds[0]
+    raise UsageError(f"--latency {text} is no time.", "Write seconds such as 0.2, or a range such as 0.1-0.4.")
 
 
 def _fault(text: str) -> tuple[Any, float]:
-    name, _, chance = text.partition("=")
-    return name, float(chance or 1)
+    from pipeline.sandbox import Fault
+
+    name, equals, chance = text.partition("=")
+    if name not in set(Fault):
+        close = difflib.get_close_matches(name, list(Fault), n=1)
+        fix = f"Did you mean {close[0]}?" if close else "leadcontact sandbox --list-faults names them."
+        raise UsageError(f"--fault {text} names no fault.", fix)
+    try:
+        share = float(chance) if equals else 1.0
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise UsageError(f"--fault {text} is no chance.", f"Write a number from 0 to 1, such as {name}=0.5.")
+    return Fault(name), share

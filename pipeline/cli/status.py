@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.options import CONFIG, REPORTING, common
 from pipeline.cli.running import Context, guarded, prepare
+from pipeline.words import counted
 
 
 @click.command(short_help="Quota and credits used and left, each job's rows by state; spends nothing.")
@@ -49,15 +50,20 @@ def _lines(told: dict[str, Any]) -> list[str]:
         lines += ["", f"Job       {job['job']}", f"Rows      {_states(job)}"]
         if job["held_by"]:
             lines.append(f"Running   process {job['held_by']['pid']}, since {job['held_by']['since']}")
+    if not told["state_exists"]:
+        return [*lines, "", f"State     there is no state file yet at {told['state']}"]
     if not told["jobs"]:
         lines += ["", "No jobs yet. Begin with: leadcontact enrich LEADS.csv -o OUT.jsonl"]
+    if told["finish"]["date"]:
+        lines += ["", f"Finish    about {told['finish']['date']}, all jobs together"]
     return [*lines, "", f"State     {told['state']}"]
 
 
 def _states(job: dict[str, Any]) -> str:
     states = ("enriched", "partial", "not_found", "invalid", "failed", "pending")
     told = " + ".join(f"{job[state]:,} {state.replace('_', ' ')}" for state in states)
-    return f"{job['leads']:,} leads = {told}"
+    more = counted(job["duplicates"], "duplicate")
+    return f"{counted(job['leads'], 'lead')} = {told}" + f"; {more}" * bool(job["duplicates"])
 
 
 def _local(at: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.enrich import spend
-from pipeline.cli.options import CONFIG, INPUT, LIMITS, PACE, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, common
 from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
+from pipeline.errors import UsageError
+from pipeline.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.model import Answer, Stopped
     from pipeline.observe.summary import Report
 
@@ -22,7 +27,7 @@ INTERRUPTED = (130, 143)
 @click.argument("emails", nargs=-1, required=True)
 @click.option("-o", "--output", "out", metavar="OUT.jsonl", help="For a list: where the lines go.")
 @click.option("--min-confidence", type=float, metavar="C", default=None, help="Sure from here (0.90).")
-@common(INPUT, CONFIG, PACE, LIMITS, REPORTING)
+@common(INPUT, CONFIG, PACE, LIMITS, CLOSING, REPORTING)
 def verify(emails: tuple[str, ...], out: str | None, **options: Any) -> int:
     """Verify EMAILS, or the addresses of a list with -o.
 
@@ -43,9 +48,7 @@ def _list(path: str, out: str, options: dict[str, Any]) -> int:
     from pipeline import app
     from pipeline.model import Status
 
-    report, context = spend(
-        {**options, "steps": "verify"}, lambda made: app.enrich(made, path, out), quiet_stdout=out == "-"
-    )
+    report, context = spend({**options, "steps": "verify"}, lambda made: app.enrich(made, path, out), (path, out))
     if code := EXITS[report.stopped.why]:
         return code
     if report.pending:
@@ -59,7 +62,9 @@ def _not_ok(report: Report, context: Context) -> int:
     from pipeline.model import Status
 
     sure = counts.by_status[Status.ENRICHED]
-    context.log.say(f"{counts.leads - sure:,} of {counts.leads:,} addresses are not safe to write to.")
+    bad = counts.leads - sure
+    addresses, verb = counted(counts.leads, "address", "addresses"), "is" if bad == 1 else "are"
+    context.log.say(f"{bad:,} of {addresses} {verb} not safe to write to.")
     return NOT_OK
 
 
@@ -72,6 +77,7 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     if not context.settings.plan_is_set:
         context.log.say(f"Plan {context.settings.plan_told}")
     cleaned = {email: clean_email(email) for email in emails}
+    _refuse_lists(email for email, address in cleaned.items() if address is None)
     questions = {email: verify_question(email) for email in cleaned.values() if email}
 
     async def work() -> tuple[dict[str, Answer | None], Stopped | None]:
@@ -87,6 +93,12 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any]) -> int:
     if stopped is not None:
         context.log.caution(stopped.sentence)
     return _code({verdict["code"] for verdict in verdicts}, stopped)
+
+
+def _refuse_lists(names: Iterable[str]) -> None:
+    for name in names:
+        if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises on names that cannot be
+            raise UsageError(f"{name} is a file, not an address.", f"To verify a list: verify {name} -o OUT.jsonl")
 
 
 def _code(codes: set[int], stopped: Stopped | None) -> int:

@@ -54,6 +54,12 @@ DEBUG_EVENTS: Final = (
     CreditsRead,
 )
 
+NO_ENTRY: Final = {
+    Outcome.DENIED: "The server does not accept the API key.",
+    Outcome.REDIRECT: "The server sends us elsewhere, and nothing follows it.",
+}
+"""What even a quiet run says, in a sentence."""
+
 SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     ClockDiffers: lambda e: (
         f"The server's clock is {abs(e.seconds):,.0f} s {'ahead of' if e.seconds > 0 else 'behind'} this machine's; "
@@ -71,7 +77,9 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
         )
     ),
     RowDeferred: lambda e: f"Row {e.row}: not settled, waits until {_local(e.until)}.",
-    RequestSettled: lambda e: f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}",
+    RequestSettled: lambda e: (
+        NO_ENTRY.get(e.outcome) or f"{e.endpoint} {e.key[:12]} {e.outcome} HTTP {e.status or '-'}"
+    ),
     RowFinished: lambda e: f"Row {e.row}: {e.status}",
     RowReopened: lambda e: f"Row {e.row}: pending again, its question was refused with all others",
     RowsTakenIn: lambda e: f"Rows taken in: {e.new:,} new, {e.changed:,} changed",
@@ -149,7 +157,7 @@ class Log:
 
 
 def _level(event: Event) -> int:
-    if isinstance(event, RequestSettled) and event.outcome in (Outcome.DENIED, Outcome.REDIRECT):
+    if isinstance(event, RequestSettled) and event.outcome in NO_ENTRY:
         return LEVELS["warning"]
     if isinstance(event, DEBUG_EVENTS):
         return LEVELS["debug"]

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model import FINISHED, Endpoint, Status, Stop, Stopped
 from pipeline.protocol import iso
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.store.ledger import Usage
     from pipeline.store.records import Counts
+
+
+UNSURE: Final = frozenset({Stop.CREDITS, Stop.OUTAGE, Stop.CONTRACT, Stop.DENIED, Stop.REDIRECT})
+"""Ends after which nobody knows when the rest can be asked."""
 
 
 @dataclass(slots=True)
@@ -68,9 +73,14 @@ class Report:
     @property
     def finish_date(self) -> str | None:
         """The day by which the pending rows should be done, if that can be told."""
-        if not self.pending or self.finish_days is None:
+        if not self.pending or self.finish_days is None or self.stopped.why in UNSURE:
             return None
-        return (datetime.fromtimestamp(self.ended_at, UTC) + timedelta(days=self.finish_days)).date().isoformat()
+        return finish_date(self.ended_at, self.finish_days)
+
+
+def finish_date(now: float, days: int) -> str:
+    """The day so many days from now."""
+    return (datetime.fromtimestamp(now, UTC) + timedelta(days=days)).date().isoformat()
 
 
 def days_needed(pending: int, asked: int, requests: int, *, left: int, daily: int) -> int | None:
@@ -121,7 +131,7 @@ def as_json(report: Report) -> dict[str, Any]:
             "watched": report.credits_watched,
             "read_at": iso(report.usage.credits_at) if report.usage.credits_at else None,
         },
-        "finish": {"days": report.finish_days, "date": report.finish_date},
+        "finish": {"days": report.finish_days if report.finish_date else None, "date": report.finish_date},
         "state": str(report.state),
     }
 
@@ -154,9 +164,10 @@ def as_text(report: Report, said: str = "") -> str:
 def _job_lines(job: JobReport) -> list[str]:
     counts = job.counts
     parts = [f"{counts.by_status[status]:,} {_word(status)}" for status in (*FINISHED, Status.PENDING)]
-    lines = [f"Output    {job.output}", f"Rows      {counts.leads:,} leads = " + " + ".join(parts)]
+    lines = [f"Output    {job.output}", f"Rows      {counted(counts.leads, 'lead')} = " + " + ".join(parts)]
     if counts.duplicates:
-        lines.append(f"          {counts.duplicates:,} more rows are duplicates and share their lead's result")
+        one, many = "more row is a duplicate and shares its", "more rows are duplicates and share their"
+        lines.append(f"          {counted(counts.duplicates, one, many)} lead's result")
     if job.cut_short:
         lines.append("          the list was not read to its end; the same enrich command takes in the rest")
     return lines
@@ -180,7 +191,7 @@ def _saved(report: Report) -> str | None:
         (saved.search_gave_phone, "phones search was sure of"),
     ]
     told = ", ".join(f"{n:,} {what}" for n, what in parts if n)
-    return f"Saved     {sum(n for n, _ in parts):,} requests: {told}" if told else None
+    return f"Saved     {counted(sum(n for n, _ in parts), 'request')}: {told}" if told else None
 
 
 def _quota(report: Report) -> str:
@@ -198,20 +209,22 @@ def _credits(report: Report) -> str:
 
 
 def _finish(report: Report) -> str | None:
-    if not report.pending or report.stopped.why is Stop.CREDITS:
+    if not report.pending or report.stopped.why in UNSURE:
         return None
     if report.finish_date is None:
-        return "Finish    not known yet: no row was finished with a request in this run"
+        return "Finish    not known yet: no row was finished with a request so far"
     days = report.finish_days or 0
     if not days:
         return f"Finish    about {report.finish_date} (what is left fits into this window)"
-    return f"Finish    about {report.finish_date} ({days:,} more day{'s' * (days != 1)} at {report.quota:,} requests)"
+    return f"Finish    about {report.finish_date} ({counted(days, 'more day')} at {counted(report.quota, 'request')})"
 
 
 def next_command(report: Report, said: str = "") -> str:
     """The command that is useful after this run."""
     if report.stopped.why is Stop.CREDITS:
         return f"leadcontact doctor --probe{said}"
+    if report.stopped.why in (Stop.DENIED, Stop.REDIRECT):
+        return f"leadcontact doctor{said}"
     if any(job.cut_short for job in report.jobs):
         return "the same enrich command again"
     if report.pending:

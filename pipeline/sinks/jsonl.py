@@ -12,7 +12,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
@@ -81,6 +80,8 @@ class JsonlOutput:
         self._file: BinaryIO | None = None
         self._length = 0
         self._end = b""
+        self.repairs: list[str] = []
+        """What was not as the state left it, and what became of it, in sentences."""
 
     def open(self, known: Mark, replacing: Mark | None) -> bool:
         """Make the file fit the state; return whether it must be written again from the state.
@@ -89,6 +90,7 @@ class JsonlOutput:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._refuse_no_file()
             rebuild = self._fit(known, replacing)
             if not rebuild:
                 self._reopen()
@@ -97,16 +99,20 @@ class JsonlOutput:
         return rebuild
 
     def refuse_foreign(self) -> None:
-        """Raise StateError if the file has content, for a job that has written nothing yet."""
-        if self.path.is_dir() or (self.path.exists() and self.path.stat().st_size > 0):
-            raise self._not_ours()
+        """Raise StateError if there is more than an empty file, for a job that has written nothing yet."""
+        try:
+            self._refuse_no_file()
+            if self.path.is_dir() or (self.path.exists() and self.path.stat().st_size > 0):
+                raise self._not_ours()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def refuse_unwritable(self) -> None:
         """Raise StateError if no file could be written there, before anything is noted for it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path.parent):
-                pass
+            _private(self._beside).close()
+            self._beside.unlink()
             if self.path.exists():
                 self.path.open("ab").close()
         except OSError as error:
@@ -191,6 +197,8 @@ class JsonlOutput:
 
     def _fit(self, known: Mark, replacing: Mark | None) -> bool:
         if not self.path.exists():
+            if known.length:
+                self.repairs.append(f"{self.path} was missing; it was written again from the state.")
             return True
         size = self.path.stat().st_size
         for mark in filter(None, (known, replacing)):
@@ -198,9 +206,16 @@ class JsonlOutput:
                 self._cut(mark.length, size)
                 return False
         if size == 0 or (size < known.length and not self._foreign()):
-            self._keep_copy(0)
+            kept = f"; what stood in it was kept in {copy.name}" if (copy := self._keep_copy(0)) else ""
+            if known.length:
+                self.repairs.append(f"{self.path} was cut short; it was written again from the state{kept}.")
             return True
         raise self._not_ours()
+
+    def _refuse_no_file(self) -> None:
+        """A device or a pipe cannot be read again, and so not be continued."""
+        if self.path.exists() and not self.path.is_dir() and not self.path.is_file():
+            raise StateError(f"The output {self.path} is no ordinary file.", "Name a file with -o, or - for stdout.")
 
     def _not_ours(self) -> StateError:
         if self.path.is_dir():
@@ -230,12 +245,16 @@ class JsonlOutput:
             file.seek(length)
             beyond = file.read(1 << 20)
         if b"\n" in beyond or len(beyond) < size - length:
-            self._keep_copy(length)
+            copy = self._keep_copy(length)
+            kept = f"kept in {copy.name}" if copy else "dropped"
+            self.repairs.append(f"Lines of {self.path} that the state does not know were cut and {kept}.")
+        else:
+            self.repairs.append(f"The last line of {self.path} was not whole and was cut.")
         os.truncate(self.path, length)
 
-    def _keep_copy(self, start: int) -> None:
+    def _keep_copy(self, start: int) -> Path | None:
         if self.path.stat().st_size == start:
-            return
+            return None
         n = 1
         while (copy := self.path.with_name(f"{self.path.name}.torn-{n}")).exists():
             n += 1
@@ -244,6 +263,7 @@ class JsonlOutput:
             shutil.copyfileobj(file, target)
             target.flush()
             os.fsync(target.fileno())
+        return copy
 
     def _reopen(self) -> None:
         self._file = _private(self.path, os.O_APPEND, buffering=0)

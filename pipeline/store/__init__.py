@@ -90,6 +90,17 @@ class Store:
             db.close()
         return float(row[0]) if row else None
 
+    @staticmethod
+    def files(path: Path) -> list[str]:
+        """The outputs and lists of all jobs, whoever's; none if the state cannot be read."""
+        if not path.exists():
+            return []
+        try:
+            with closing(_connect(path)) as db:
+                return [name for (name,) in db.execute(SQL["files"]) if name]
+        except (sqlite3.Error, OSError):
+            return []  # whoever opens it in earnest says why
+
     def accounts(self) -> list[str]:
         """Every account this file knows."""
         return [name for (name,) in self._reader.execute(SQL["accounts"])]

@@ -52,15 +52,23 @@ class Jobs:
         if row is None:
             return None
         if row[1] != self._account:
-            raise ConfigError(
-                f"The job {name} belongs to another account of this state file.",
-                "Name that account with --account, or another job with --job.",
-            )
+            raise self._other_account(name, row[1])
         return job_of(row)
 
     def again(self, job: Job) -> Job:
         """The job as it is now."""
         return self.find(job.name) or job
+
+    def _other_account(self, job: str, theirs: int) -> ConfigError:
+        names = dict(self._reader.execute("SELECT id, name FROM account").fetchall())
+        (host, _, name), (our_host, _, our_name) = names[theirs].partition(" "), names[self._account].partition(" ")
+        place = "--sandbox" if host == "sandbox" else "--base-url"
+        ways = {place: host != our_host, f"--account {name}": name != our_name}
+        how = " and ".join(option for option, differs in ways.items() if differs)
+        return ConfigError(
+            f"The job {job} belongs to the account {name} at {host}, and this is {our_name} at {our_host}.",
+            f"Say its {how}, or choose another --job or --state.",
+        )
 
     def all(self) -> list[Job]:
         """List all jobs of the account: by priority, then age."""
@@ -164,6 +172,18 @@ class Jobs:
         if sum(own.values()) >= ENOUGH:
             return Chances(own)
         return Chances(dict(self._reader.execute(SQL["account_chances"], (self._account,)).fetchall()))
+
+    def experience(self) -> tuple[int, int]:
+        """Leads of the account finished so far, invalid ones apart, and the requests sent meanwhile."""
+        finished, requests = self._reader.execute(SQL["experience"], (self._account,)).fetchone()
+        return finished, requests
+
+    def rest_until(self, now: float) -> float:
+        """When the first unfinished lead of the account may be asked again; now, if one is ready."""
+        jobs = [job.id for job in self.all()]
+        if any(self.ready(job, 1) for job in jobs):
+            return now
+        return max(now, min((due for job in jobs if (due := self.next_due(job)) is not None), default=now))
 
     def next_due(self, job: int) -> float | None:
         """When the earliest deferred lead may be asked again."""

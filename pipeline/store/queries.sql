@@ -342,3 +342,13 @@ SELECT 1 FROM purged WHERE account = ? AND key = ?;
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id LIMIT 500;
+
+-- :files
+-- What must not be overwritten: outputs and lists of all jobs.
+SELECT output FROM job UNION SELECT source ->> 'path' FROM job
+
+-- :experience
+-- Leads of the account that were finished with something to ask, and the requests sent so far.
+SELECT (SELECT coalesce(sum(n), 0) FROM tally JOIN job ON job.id = tally.job
+        WHERE job.account = ?1 AND tally.state IN ('enriched', 'partial', 'not_found', 'failed')),
+       (SELECT count(*) FROM attempt WHERE account = ?1 AND dated > 0)

@@ -224,9 +224,26 @@ async def test_a_job_of_another_account_is_refused(store: Store, path: Path) -> 
     job = await begin(store)
     with Store.open(path, "api/other", inline=True) as other:
         assert other.jobs.all() == []
-        with pytest.raises(ConfigError, match="another account"):
+        with pytest.raises(ConfigError, match="belongs to the account"):
             other.jobs.find(job.name)
     assert [found.name for found in store.jobs.all()] == [job.name]
+
+
+@pytest.mark.parametrize(
+    ("asks", "words"),
+    [
+        ("api other", "account default at api, and this is other at api. Say its --account default, or"),
+        ("elsewhere default", "at api, and this is default at elsewhere. Say its --base-url, or"),
+        ("elsewhere other", "Say its --base-url and --account default, or choose another --job or --state."),
+    ],
+)
+async def test_the_account_of_a_job_is_named_with_the_way_to_it(path: Path, asks: str, words: str) -> None:
+    """Another host is another account, and no --account leads to it."""
+    with Store.open(path.with_name("own.db"), "api default", inline=True) as ours:
+        job = await begin(ours)
+        with Store.open(ours.path, asks, inline=True) as other, pytest.raises(ConfigError) as refused:
+            other.jobs.find(job.name)
+    assert words in str(refused.value)
 
 
 async def test_runs_and_the_keys_mark_are_noted(store: Store) -> None:

@@ -110,7 +110,7 @@ def test_credits_say_whether_they_could_be_watched() -> None:
         (replace(REPORT, finish_days=1), "Finish    about 2027-01-16 (1 more day at 500 requests)"),
         (
             replace(REPORT, finish_days=None),
-            "Finish    not known yet: no row was finished with a request in this run",
+            "Finish    not known yet: no row was finished with a request so far",
         ),
         (DONE, ""),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import Server, Site, people, write_leads
 
-from pipeline.errors import ConfigError, StateError, UsageError
+from pipeline.errors import ConfigError, InputUnusable, StateError, UsageError
 from pipeline.model import Stop
 
 if TYPE_CHECKING:
@@ -205,6 +205,26 @@ def test_a_truncated_output_is_kept_aside_and_written_again(tmp_path: Path) -> N
     assert rows_of(site) == whole
     assert (tmp_path / "out.jsonl.torn-1").read_bytes() == half
     assert len(site.server.log) == asked
+
+
+def test_a_priority_that_is_no_number_is_counted_and_a_column_that_is_not_there_refused(tmp_path: Path) -> None:
+    """A typo must not quietly undo what the user wants first."""
+    site = Site(tmp_path, Server())
+    rows = [{"Company Name": f"Acme {n}", "Score": score} for n, score in enumerate(["1", "", "high", "nan", "2"])]
+    leads = write_leads(tmp_path / "leads.csv", rows)
+    site.night(leads, **PLAN, priority="Score", max_requests=0)
+    assert "Priorities that are not numbers: 2; they count as 0." in site.said
+    assert 'priority = "Score"' in site.said[0]
+    with pytest.raises(InputUnusable, match=r'has no column "Scroe" \(priority\). Did you mean "Score"'):
+        site.night(leads, **PLAN, priority="Scroe", max_requests=0)
+
+
+def test_a_priority_may_be_a_column_that_is_something_else_too(tmp_path: Path) -> None:
+    """Numbers that are ids can say who comes first, and stay ids."""
+    site = Site(tmp_path, Server())
+    leads = write_leads(tmp_path / "leads.csv", [{"Company Name": f"Acme {n}", "Id": f"{n}"} for n in range(3)])
+    site.night(leads, **PLAN, priority="Id", concurrency=1, max_requests=1, steps="search")
+    assert [line["lead_id"] for line in site.lines()] == ["2"]
 
 
 def test_rows_of_high_priority_go_first(tmp_path: Path) -> None:

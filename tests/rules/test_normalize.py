@@ -329,7 +329,15 @@ def test_no_row_is_too_strange_to_take_in(record: dict[str, Any]) -> None:
 
 def test_a_cell_of_any_length_is_read() -> None:
     assert company_key("Acme " + "Co " * 5000, None) == "n:acme"
-    assert lead(name="van " * 5000 + "Berg").last_name
+    assert lead(name="van " * 70 + "Berg").last_name
+
+
+@pytest.mark.parametrize("field", ["company", "first_name", "last_name", "name", "email", "domain"])
+def test_a_cell_that_is_a_whole_text_names_nobody(field: str) -> None:
+    """Somebody pasted a thread: its length is told, what it says is not."""
+    found = lead(**{"company": "Acme", field: 30_000 * "Acme"})
+    assert found.unusable == {field: "120,000 characters, too long"}
+    assert getattr(found, field, None) is None
 
 
 def test_half_a_surrogate_pair_does_not_end_the_run() -> None:

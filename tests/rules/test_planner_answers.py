@@ -112,7 +112,7 @@ ENDS: dict[str, tuple[Answers, Status, str | None]] = {
         Status.PARTIAL,
         "below_threshold",
     ),
-    "phone-only": (contacts() | numbers(phones(), ("5", 0.95)), Status.PARTIAL, "company_has_no_contacts"),
+    "phone-only": (contacts() | numbers(phones(), ("5", 0.95)), Status.PARTIAL, "no_email_found"),
     "bounces": (
         contacts(contact(sure=0.5)) | verdict(FOUND, deliverable=False) | NO,
         Status.PARTIAL,

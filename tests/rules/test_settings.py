@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.cli import cli
+from pipeline.configured import NO_OPTION, load
 from pipeline.errors import ConfigError
 from pipeline.model import Endpoint
-from pipeline.settings import Settings, load
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +123,9 @@ def test_columns_of_all_places_are_put_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["environment", "TOML"])
 def test_columns_that_are_no_table_are_refused(tmp_path: Path, place: str) -> None:
     """Whatever was written, it is an error of the configuration and not of ours."""
-    assert "The setting columns should be a valid dictionary" in complaint(tmp_path, {place: {"columns": "Mail"}})
+    said = complaint(tmp_path, {place: {"columns": "Mail"}})
+    assert said.startswith("The setting columns in the ")
+    assert "should be a valid dictionary" in said
 
 
 # --- names --------------------------------------------------------------------------------------------
@@ -218,7 +222,7 @@ def test_a_base_url_is_https_or_this_machine(tmp_path: Path, url: str, kept: str
 def test_any_other_base_url_is_refused_without_being_shown(tmp_path: Path, url: str, why: str) -> None:
     """It may hold a password."""
     said = complaint(tmp_path, {"TOML": {"base_url": url}})
-    assert f"The setting base_url {why}" in said
+    assert f"The setting base_url in the configuration {tmp_path / 'leads.toml'} {why}" in said
     assert "s3cret" not in said
 
 
@@ -262,12 +266,63 @@ BAD: list[tuple[str, object]] = [
 def test_an_impossible_value_is_an_error_that_names_the_setting_and_never_shows_the_value(
     tmp_path: Path, name: str, value: object
 ) -> None:
-    """It says all three ways to change it."""
+    """It says the file, and all ways to change it: an option only where there is one."""
     said = complaint(tmp_path, {"TOML": {name: value}})
     option = name.replace("_", "-")
-    assert said.startswith(f"The setting {name} ")
-    assert said.endswith(f"Change --{option}, LEADCONTACT_{name.upper()} or the TOML key {name}.")
+    ways = f"LEADCONTACT_{name.upper()} or the TOML key {name}."
+    assert said.startswith(f"The setting {name} in the configuration {tmp_path / 'leads.toml'} ")
+    assert said.endswith(f"Change {ways}" if name in NO_OPTION else f"Change --{option}, {ways}")
     assert len(str(value)) < 4 or str(value) not in said
+
+
+def test_options_that_are_named_exist() -> None:
+    """And whoever sets a thing by an option finds it named."""
+    commands = [command for name, command in cli.commands.items() if name != "sandbox"]  # it takes no settings
+    options = {option for command in commands for one in command.params for option in one.opts}
+    named = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
+    assert {name for name, option in named.items() if option not in options} == NO_OPTION
+
+
+FLAGS = {name for name, field in Settings.model_fields.items() if field.annotation is bool}
+NUMBERS = [
+    name for name, field in Settings.model_fields.items() if isinstance(field.default, int | float | None | tuple)
+]
+
+
+@pytest.mark.parametrize("name", sorted({*NUMBERS} - {"api_key"} - FLAGS))
+def test_true_is_no_number_and_no_name(tmp_path: Path, name: str) -> None:
+    """`daily_quota = true` would be a quota of one."""
+    assert f"The setting {name} in " in complaint(tmp_path, {"TOML": {name: True}})
+
+
+@pytest.mark.parametrize(
+    ("place", "told", "words"),
+    [
+        ("environment", {"wait_up_to": "soon"}, "wait_up_to in the environment must be a time such as 90s, 60m, 2h"),
+        ("environment", {"strict": "perhaps"}, "The setting strict in the environment should be true or false."),
+        (
+            "TOML",
+            {"columns": {"company": 5}},
+            'Change --column company="HEADER", LEADCONTACT_COLUMNS or the TOML key',
+        ),
+        ("TOML", {"columns": {"company": 5}}, "The setting columns.company in the configuration "),
+        ("TOML", {"columns": {"compny": "Firma"}}, "leads.toml is no field. Did you mean company?"),
+        ("environment", {"columns": "colour=Farbe"}, "in the environment is no field. Fields: company, domain,"),
+    ],
+)
+def test_a_wrong_value_is_told_in_plain_words_with_its_place(
+    tmp_path: Path, place: str, told: dict[str, Any], words: str
+) -> None:
+    """What form is wanted, and where to change it."""
+    assert words in complaint(tmp_path, {place: told})
+
+
+@pytest.mark.parametrize("line", ["LEADCONTACT_PLAN='starter", "= starter", "LEADCONTACT PLAN=starter"])
+def test_a_dotenv_with_a_broken_line_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+    """Settings that are silently dropped are a wrong bill."""
+    (tmp_path / ".env").write_text(f"# ours\nLEADCONTACT_LIMIT=3\n{line}\nLEADCONTACT_ACCOUNT=acme\n")
+    with pytest.raises(ConfigError, match=r"Line 3 of .*\.env is not NAME=value, or a quote in it is not closed"):
+        load({}, None, {}, cwd=tmp_path)
 
 
 def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:

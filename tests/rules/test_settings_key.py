@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from pipeline.configured import KEY_PLACES, environment, load
 from pipeline.errors import ConfigError
-from pipeline.settings import KEY_PLACES, Settings, environment, load
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,19 +152,19 @@ def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "how"),
     [
-        "no-such-command-anywhere",
-        f"{sys.executable} -c 'import sys; sys.exit(\"{SECRET}\")'",
-        f"echo '{SECRET}",
-        "",
-        f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(bytes([255, 254]))'",
+        ("no-such-command-anywhere", "cannot be started (No such file or directory)"),
+        (f"{sys.executable} -c 'import sys; sys.exit(\"{SECRET}\")'", "exited with 1"),
+        (f"echo '{SECRET}", "cannot be parsed"),
+        ("", "cannot be parsed"),
+        (f"{sys.executable} -c 'import sys; sys.stdout.buffer.write(bytes([255, 254]))'", "printed what is not text"),
     ],
     ids=["missing", "fails", "unclosed-quote", "empty", "not-text"],
 )
-def test_a_key_command_that_fails_is_said_without_its_words(tmp_path: Path, command: str) -> None:
+def test_a_key_command_that_fails_is_said_without_its_words(tmp_path: Path, command: str, how: str) -> None:
     """What it printed may be the key."""
-    assert "The command of --api-key-command failed" in refusal(tmp_path, api_key_command=command)
+    assert f"The command of --api-key-command failed: it {how}." in refusal(tmp_path, api_key_command=command)
 
 
 # --- never shown --------------------------------------------------------------------------------------

@@ -145,6 +145,18 @@ def test_a_cell_of_a_hundred_thousand_characters_travels_through(tmp_path: Path)
     assert [line["input"]["Notes"] == notes for line in machine.lines()] == [True]
 
 
+def test_a_company_or_a_person_of_absurd_length_is_not_paid_for(tmp_path: Path) -> None:
+    """Not even where the rest of the row could be asked about: a row that holds a whole text is not about anybody."""
+    machine, text = Machine(tmp_path), "x" * 120_000
+    rows = (f"{text},Jane,a@acme.com", f"Acme Corp,{text},", f"Acme Corp,,{text}@acme.com")
+    (tmp_path / "leads.csv").write_text("\n".join(("Company Name,First Name,Email", *rows)))
+    told = machine.run_alone("enrich", "leads.csv", "-o", "out.jsonl", *SANDBOX)
+    assert (told.code, "Requests  0 sent" in told.err) == (0, True)
+    reasons = [f"{field}: 120,000 characters, too long" for field in ("company", "first_name")]
+    assert [line["reason"] for line in machine.lines()] == [*reasons, "email: 120,009 characters, too long"]
+    assert {line["status"] for line in machine.lines()} == {"invalid"}
+
+
 def test_a_broken_jsonl_line_is_invalid_and_the_rest_goes_on(tmp_path: Path) -> None:
     """The row says at which character; its neighbours are enriched."""
     machine = Machine(tmp_path)
@@ -227,6 +239,50 @@ def test_a_wrong_setting_is_named_with_its_fix(before: Before, case: str) -> Non
     assert told.code == code
     assert all(word in told.complaint for word in words), told.complaint
     assert KEY not in told.err + told.out
+    before.check()
+
+
+LONG = 300 * "a"
+SAYS = {
+    "an output in other bytes": ((*ENRICH[:3], b"o\xff.jsonl"), 64, "is not text in UTF-8"),
+    "a list in other bytes": (("enrich", b"i\xff.csv", *ENRICH[2:]), 64, "is not text in UTF-8"),
+    "a job in other bytes": ((*ENRICH, "--job", b"j\xff"), 64, "export LC_ALL=C.UTF-8"),
+    "an output with two lines": ((*ENRICH[:3], "a\nb"), 64, "holds a control character"),
+    "an output without a name": ((*ENRICH[:3], ""), 64, "its name is blank"),
+    "a list without a name": (("enrich", "", *ENRICH[2:]), 64, "The list has no name. Name a file"),
+    "an output too long": ((*ENRICH[:3], LONG), 74, "cannot be written (File name too long)"),
+    "an output too long to be rewritten": ((*ENRICH[:3], LONG[:253]), 74, "cannot be written (File name too long)"),
+    "a list too long": (("enrich", LONG, *ENRICH[2:]), 66, "cannot be opened: File name too long"),
+    "a device for a list": (("enrich", "/dev/zero", *ENRICH[2:]), 65, "/dev/zero is a device, not a list."),
+    "a summary too long": ((*ENRICH, "--summary", LONG), 74, "cannot be written: no file can be there"),
+}
+
+
+@pytest.mark.parametrize("case", SAYS)
+def test_a_name_that_cannot_be_is_refused_with_a_sentence(before: Before, case: str) -> None:
+    """Whatever bytes a shell hands over, it is never our fault (70)."""
+    arguments, code, words = SAYS[case]
+    told = before.machine.run_alone(*arguments, "--sandbox")
+    assert (told.code, words in told.err, "Traceback" in told.err) == (code, True, False), told.err
+    before.check()
+
+
+def test_a_locale_without_letters_is_told_how_to_have_some(before: Before) -> None:
+    """Cron on an old machine: LC_ALL=C makes bytes of every umlaut."""
+    told = before.machine.run_alone(*ENRICH[:3], "ö.jsonl", "--sandbox", LC_ALL="C", PYTHONUTF8="0")
+    assert (told.code, "export LC_ALL=C.UTF-8" in told.err) == (64, True), told.err
+    before.check()
+
+
+def test_a_list_to_verify_needs_an_email_column_and_an_output(before: Before) -> None:
+    """What was meant is said: the column, or -o."""
+    (before.machine.folder / "nobody.csv").write_text("Company Name\nAcme Corp\n")
+    column = before.machine.run_alone("verify", "nobody.csv", "-o", "verified.jsonl", "--sandbox")
+    output = before.machine.run_alone("verify", "nobody.csv", "--sandbox")
+    assert (column.code, output.code) == (65, 64)
+    assert "nobody.csv has no e-mail column" in column.complaint
+    assert '--column email="HEADER"' in column.complaint
+    assert output.complaint.endswith("To verify a list: verify nobody.csv -o OUT.jsonl")
     before.check()
 
 

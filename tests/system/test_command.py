@@ -80,7 +80,7 @@ async def test_the_summary_accounts_for_every_row_and_request(tmp_path: Path) ->
         "Paused: the 9 requests of --max-requests are used.",
         f"Output    {machine.out}",
         f"Rows      {len(rows)} leads = {named}",
-        "1 more rows are duplicates",
+        "1 more row is a duplicate",
         f"Requests  {requests}",
         "shared by rows of one company",
         "Quota     9 of 5,000 used in this window, 4,991 left",
@@ -133,7 +133,8 @@ async def test_json_has_a_stable_schema_on_stdout(tmp_path: Path) -> None:
         status = orjson.loads((await machine.run("status", "--json")).out)
         doctor = orjson.loads((await machine.run("doctor", "--json")).out)
     assert all(fits(orjson.loads(one.out), SCHEMA) for one in told)
-    assert status.keys() == {"schema_version", "account", "plan", "state", "jobs", "quota", "credits"}
+    keys = {"schema_version", "account", "plan", "state", "state_exists", "jobs", "quota", "finish", "credits"}
+    assert status.keys() == keys
     assert (status["schema_version"], status["jobs"][0]["leads"], status["quota"]["requests"]) == (1, 3, 25)
     assert doctor.keys() == {"schema_version", "findings"}
     assert all(finding.keys() == {"what", "told", "fix", "exit_code"} for finding in doctor["findings"])
@@ -300,7 +301,7 @@ async def test_verify_takes_a_list(tmp_path: Path) -> None:
         assert {entry.endpoint for entry in sandbox.log} == {"verify"}
         assert asked_again(sandbox) == 0
     assert (waiting.code, good.code, bad.code) == (75, 0, 1)
-    assert "1 of 2 addresses are not safe to write to." in bad.err
+    assert "1 of 2 addresses is not safe to write to." in bad.err
 
 
 # --- status and doctor --------------------------------------------------------------------------------
@@ -316,7 +317,7 @@ async def test_status_shows_quota_credits_and_jobs_and_makes_nothing(tmp_path: P
         told = await machine.run("status", "--plan", "professional")
     assert fresh.out.startswith("Plan      free (none was set): 25 requests a day. Say yours with --plan.\n")
     assert told.out.startswith("Plan      professional: 2,000 requests a day.\n")
-    assert "No jobs yet. Begin with: leadcontact enrich" in fresh.out
+    assert "there is no state file yet at " in fresh.out
     for words in (
         "Quota     2 of 2,000 used in this window, 1,998 left",
         f"Credits   {sandbox.credits} left by our count, last read on 20",

@@ -56,7 +56,7 @@ async def test_a_dead_api_costs_at_most_concurrency_and_six(tmp_path: Path, faul
     async with site(tmp_path, latency=0.02, faults={fault: 1.0}) as (machine, sandbox):
         told = await night(machine)
         assert told.code == 75
-        assert "Stopped: the API does not answer properly, and three probes did not change that." in told.err
+        assert "Stopped: the API does not answer properly, and three probes did not change that (last: " in told.err
         assert f"= 0 enriched + 0 partial + 0 not found + 0 invalid + 0 failed + {rows} pending" in told.err
         assert "Next      leadcontact resume" in told.err
         assert 3 <= sandbox.count() == spent(machine) <= WORKERS + 6

@@ -227,6 +227,17 @@ async def test_a_run_goes_on_among_odd_answers(
     record_property("MB at most among odd answers", round(max(found.peak, again.peak)))
 
 
+async def test_a_server_that_sends_bombs_costs_no_more_than_a_dead_one(tmp_path: Path) -> None:
+    """A sound empty answer and then megabytes of spaces is no answer: nobody is `not_found` by it (promise 7)."""
+    write_leads(tmp_path / "leads.csv", people(40, 2))
+    async with site(tmp_path, faults={Fault.GZIP_BOMB: 1.0}) as (machine, sandbox):
+        found = await night(machine, "--concurrency", 4)
+        assert sandbox.count() <= 4 + 6
+    assert (found.told.code, found.summary["stop"]["why"]) == (75, "outage")
+    assert {len(body) < 100 for (body,) in machine.query("SELECT body FROM answer")} == {True}
+    assert machine.lines() == []
+
+
 async def test_an_answer_about_another_address_confirms_nothing(tmp_path: Path) -> None:
     """Verify echoes somebody else's e-mail, certain and deliverable: no row's own address is called deliverable."""
     rows = [{"Company Name": "Acme Corp", "Email": f"person{n}@acme-example.com"} for n in range(3)]

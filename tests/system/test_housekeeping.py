@@ -42,7 +42,7 @@ async def test_replay_then_resume_finishes_what_was_refused(tmp_path: Path) -> N
     }
     assert sum(reason["rows"] for reason in plan["reasons"]) == plan["rows"] == before.count(b"\n") - rows > 0
     assert (told.code, resumed.code) == (0, 0)
-    assert "pending again; they need at most 1 requests" in told.out
+    assert "pending again, for at most 1 request" in told.out
     assert len(machine.lines()) == before.count(b"\n")
     assert "refused" not in machine.out.read_text()
 

@@ -40,10 +40,18 @@ async def test_the_sandbox_command_serves_what_it_was_told(tmp_path: Path) -> No
     ("arguments", "code", "words"),
     [
         (("--host", "192.0.2.1"), 78, "listens on this machine only"),
-        (("--fault", "no_such=1"), 64, "leadcontact sandbox --help"),
-        (("--fault", "drop=often"), 64, "leadcontact sandbox --help"),
-        (("--latency", "slow"), 64, "leadcontact sandbox --help"),
-        (("--price-search", "free"), 64, "leadcontact sandbox --help"),
+        (("--fault", "server_eror=1"), 64, "--fault server_eror=1 names no fault. Did you mean server_err"),
+        (("--fault", "zzz"), 64, "leadcontact sandbox --list-faults names them."),
+        (("--fault", "drop=often"), 64, "Write a number from 0 to 1, such as drop=0.5."),
+        (("--fault", "server_error=5"), 64, "--fault server_error=5 is no chance."),
+        (("--latency", "slow"), 64, "--latency slow is no time. Write seconds such as 0.2, or a range"),
+        (("--latency", "0.4-0.1"), 64, "--latency 0.4-0.1 is no time."),
+        (("--latency", "nan"), 64, "--latency nan is no time."),
+        (
+            ("--price-search", "free"),
+            64,
+            "--price-search free is no price. Write whole credits such as 1",
+        ),
         (("--log", "no/such/folder/log"), 74, "Choose another --port (0 takes a free one) or another --log."),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from support import people, write_leads
@@ -31,4 +32,21 @@ async def test_one_unusable_output_does_not_keep_resume_from_the_other_jobs(tmp_
         (tmp_path / "0.jsonl").write_text('{"theirs":1}\n')
         told = await machine.run("resume", *FAST)
     assert told.code == 74
+    assert machine.rows(tmp_path / "1.jsonl") == [1, 2, 3]
+
+
+async def test_an_output_that_is_no_file_begins_no_job_and_holds_none_up(tmp_path: Path) -> None:
+    """`-o /dev/null` is refused before it is noted; a pipe put where an output was is left to itself by `resume`."""
+    async with site(tmp_path) as (machine, _):
+        for n in range(2):
+            write_leads(tmp_path / f"{n}.csv", people(1, 1, start=n))
+            await machine.run("enrich", f"{n}.csv", "-o", f"{n}.jsonl", *FAST, "--max-requests", "0")
+        refused = await machine.run("enrich", "0.csv", "-o", "/dev/null", *FAST)
+        jobs = machine.query("SELECT count(*) FROM job")
+        (tmp_path / "0.jsonl").unlink()
+        os.mkfifo(tmp_path / "0.jsonl")
+        told = await machine.run("resume", *FAST)
+    assert (refused.code, jobs) == (74, [(2,)])
+    assert "/dev/null is no ordinary file. Name a file with -o" in refused.complaint
+    assert (told.code, "0.jsonl is no ordinary file" in told.err) == (74, True)
     assert machine.rows(tmp_path / "1.jsonl") == [1, 2, 3]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from pipeline.client import Client
+from pipeline.client import TOO_LONG, Client
 from pipeline.errors import Ambiguous, NotSent
 from pipeline.model import Endpoint, Outcome, Permit, Questions
 from pipeline.protocol import MAX_BODY, RawReply, classify, phones_question, search_question, verify_question
@@ -122,7 +122,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
     """Nobody listens: nothing left, nothing is spent."""
     async with Sandbox() as sandbox:
         await sandbox.pause_listening()
-        with pytest.raises(NotSent, match="ClientConnectorError"):
+        with pytest.raises(NotSent, match="connection refused by "):
             await ask(sandbox.base_url)
         assert sandbox.count() == 0
 
@@ -180,7 +180,7 @@ def unanswered() -> Iterator[str]:
 async def test_a_connection_that_never_comes_about_was_not_sent(unanswered: str) -> None:
     """A host that is down behind its firewall costs no quota."""
     began = time.monotonic()
-    with pytest.raises(NotSent, match="ConnectionTimeoutError"):
+    with pytest.raises(NotSent, match="no connection in time"):
         await ask(unanswered)
     assert time.monotonic() - began < PATIENCE + 1
 
@@ -240,11 +240,11 @@ async def test_a_flood_of_headers_is_cut_off() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, MAX_BODY - 1, MAX_BODY, MAX_BODY + 1, 3 * MAX_BODY])
 async def test_a_body_is_read_up_to_its_bound(size: int) -> None:
-    """Of a larger answer the first half mebibyte is kept, of any other every byte."""
+    """Of a larger answer only a note is kept, of any other every byte."""
     body = bytes(size)
     async with listening(response(body)) as (url, _):
         told = await ask(url)
-    assert told == RawReply(200, body[:MAX_BODY])
+    assert told == RawReply(200, body if size <= MAX_BODY else TOO_LONG)
 
 
 ASYLUM = """
@@ -273,8 +273,8 @@ async def test_no_answer_takes_more_memory_than_its_bound(fault: Fault) -> None:
         assert isinstance(told, Ambiguous)
         return
     assert isinstance(told, RawReply)
-    assert len(told.body) == (MAX_BODY if fault is not Fault.DEEP_JSON else len(told.body))
-    assert classify(SEARCH, told, 0.0).outcome in (Outcome.UNEXPECTED, Outcome.FOUND)
+    assert len(told.body) < MAX_BODY
+    assert classify(SEARCH, told, 0.0).outcome is Outcome.UNEXPECTED
 
 
 async def test_what_is_not_json_arrives_as_it_is() -> None:

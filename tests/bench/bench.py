@@ -1,7 +1,7 @@
 """`make bench`: speed as a ratio to a bare aiohttp loop in the same call, start-up times, memory.
 
-The upstream is the sandbox in a process of its own, with 20 ms latency; both sides send the same questions with
-50 under way. Throughput of the pipeline is with full durability: every request reserved and every answer kept,
+The upstream is the sandbox in a process of its own; both sides send the same questions with 50 under way, at 20 ms
+and at no latency. Throughput of the pipeline is with full durability: every request reserved and every answer kept,
 each synced to disk. Medians over ROUNDS paired rounds.
 """
 
@@ -17,25 +17,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
+import orjson
 
 from pipeline import app
 from pipeline.model import Questions
-from pipeline.protocol import search_question
+from pipeline.protocol import RawReply, search_question
 from pipeline.session import Parts
 from pipeline.settings import Settings
+from pipeline.store.commit import Committer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from pipeline.model import Permit
 
 ROUNDS = 5
 REQUESTS = 5000
 WORKERS = 50
-LATENCY = 0.02
+AGAIN = 20_000
 KEY = "lc_test_bench"
 
 
@@ -142,32 +146,101 @@ def row(what: str, value: str, goal: str, *, met: bool) -> None:
     print(f"{what:<40}{value:>16}   {goal:<12}{'met' if met else 'NOT MET'}")
 
 
+class Answers:
+    """A network that answers every search at once, with one contact."""
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Answer from memory."""
+        company = orjson.loads(permit.question.body)["company"]
+        contact = {"first_name": "Kim", "last_name": "Lee", "email": "kim@acme.com", "email_confidence": 0.95}
+        data = {"contacts": [contact | {"company": company}], "total": 1}
+        return RawReply(200, orjson.dumps({"success": True, "data": data}))
+
+
+def again(folder: Path) -> float:
+    """Lines a second of a list whose answers are all there, taking it in included, over a plain read and write of the same lines."""
+    leads, first, second = folder / "again.csv", folder / "first.jsonl", folder / "second.jsonl"
+    with leads.open("w", newline="") as file:
+        csv.writer(file).writerows([["Company"], *([f"Known {n} Works"] for n in range(AGAIN))])
+
+    @asynccontextmanager
+    async def connect(_: object, __: str) -> AsyncIterator[Answers]:
+        yield Answers()
+
+    def run(out: Path) -> None:
+        how: dict[str, Any] = {"plan": "enterprise", "daily_quota": 10**9, "steps": "search", "api_key": KEY}
+        settings = Settings(**how, state=folder / "again.db")
+        asyncio.run(
+            app.enrich(Parts(settings, lambda _: None, lambda _: None, connect=connect), str(leads), str(out))
+        )
+
+    run(first)
+    with measured(AGAIN) as took:
+        run(second)
+    begin = time.perf_counter()
+    with second.open("rb") as lines, (folder / "plain.jsonl").open("wb") as out:
+        for line in lines:
+            out.write(orjson.dumps(orjson.loads(line), option=orjson.OPT_APPEND_NEWLINE))
+    return took[0].rate * (time.perf_counter() - begin) / AGAIN
+
+
+def pairs_at(latency: float) -> list[tuple[Took, Took]]:
+    """Measure both sides in turns against a sandbox of its own."""
+    process, base = sandbox(latency)
+    try:
+        asyncio.run(bare(base, companies(10_000_000)))  # warm the upstream
+        pairs = []
+        for n in range(ROUNDS):
+            with tempfile.TemporaryDirectory() as folder:
+                plain = asyncio.run(bare(base, companies(2 * n * REQUESTS)))
+                pairs.append((plain, ours(base, companies((2 * n + 1) * REQUESTS), Path(folder))))
+        return pairs
+    finally:
+        process.terminate()
+
+
+def speed(latency: float, goal: float) -> None:
+    """Print the rows of one latency."""
+    print(f"--- {latency * 1000:.0f} ms; the upstream is the sandbox, a Python process: no native server is used")
+    pairs = pairs_at(latency)
+    cpu = [statistics.median(pair[side].cpu for pair in pairs) for side in (0, 1)]
+    for what, side in (("bare aiohttp loop", 0), ("pipeline, full durability", 1)):
+        rate = statistics.median(pair[side].rate for pair in pairs)
+        print(f"{what:<40}{rate:>10,.0f} req/s   {cpu[side]:.0f} us CPU a request")
+    ratio = statistics.median(full.rate / plain.rate for plain, full in pairs)
+    row("ratio of requests a second", f"{ratio:.2f}", f">= {goal}", met=ratio >= goal)
+    row("ratio of CPU a request", f"{cpu[1] / cpu[0]:.2f}", "<= 1.5", met=cpu[1] <= 1.5 * cpu[0])
+
+
 def main() -> None:
     """Print the table."""
     os.environ["LEADCONTACT_API_KEY"] = KEY
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {REQUESTS:,} requests, {WORKERS} under way")
-    process, base = sandbox(LATENCY)
-    pairs = []
+    made: list[Committer] = []
+    begun = Committer.__init__
+
+    def counted(self: Committer, *args: Any, **how: Any) -> None:
+        begun(self, *args, **how)
+        made.append(self)
+
+    Committer.__init__ = counted  # type: ignore[method-assign]
+    speed(0.02, 0.97)
+    busiest = max(committer.commits for committer in made) / REQUESTS
+    row("commits an answer", f"1/{1 / busiest:.0f}", "<= 1/50", met=busiest <= 1 / 50)
+    speed(0.0, 0.80)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    row("peak memory of this process", f"{memory:.0f} MB", "< 100 MB", met=memory < 100)
+    with tempfile.TemporaryDirectory() as folder:
+        share = again(Path(folder))
+    row(f"{AGAIN:,} leads again, of plain read and write", f"{share:.2f}", ">= 0.10", met=share >= 0.10)
+    process, base = sandbox(0.0)
     try:
-        asyncio.run(bare(base, companies(10_000_000)))  # warm the upstream
-        for n in range(ROUNDS):
-            with tempfile.TemporaryDirectory() as folder:
-                plain = asyncio.run(bare(base, companies(2 * n * REQUESTS)))
-                full = ours(base, companies((2 * n + 1) * REQUESTS), Path(folder))
-            pairs.append((plain, full))
         with tempfile.TemporaryDirectory() as folder:
             times = start_up(base, Path(folder))
     finally:
         process.terminate()
-    for what, side in (("bare aiohttp loop", 0), ("pipeline, full durability", 1)):
-        rate, cpu = (statistics.median(pair[side][n] for pair in pairs) for n in (0, 1))
-        print(f"{what:<40}{rate:>10,.0f} req/s   {cpu:.0f} us CPU a request")
-    ratio = statistics.median(full.rate / plain.rate for plain, full in pairs)
-    row("ratio at 20 ms", f"{ratio:.2f}", ">= 0.85", met=ratio >= 0.85)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    row("peak memory of this process", f"{memory:.0f} MB", "< 120 MB", met=memory < 120)
-    for what, value, goal in times:
-        row(what, f"{value:.0f} ms", f"<= {goal:.0f} ms", met=value <= goal)
+    for what, value, most in times:
+        row(what, f"{value:.0f} ms", f"<= {most:.0f} ms", met=value <= most)
 
 
 if __name__ == "__main__":

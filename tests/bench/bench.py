@@ -158,7 +158,7 @@ class Answers:
 
 
 def again(folder: Path) -> float:
-    """Lines a second of a list whose answers are all there, taken in anew, over reading and writing the same lines."""
+    """Lines a second of a list whose answers are all there, taken in anew, over reading and writing them."""
     leads, first, second = folder / "again.csv", folder / "first.jsonl", folder / "second.jsonl"
     with leads.open("w", newline="") as file:
         csv.writer(file).writerows([["Company"], *([f"Known {n} Works"] for n in range(AGAIN))])

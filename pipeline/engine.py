@@ -177,7 +177,6 @@ class Engine:
             progress = _progress(work, lead, answers, run.policy, progress, step.left)
             if progress.searched and not goes_on(work, step.left, run.latest):
                 await self._put_back(run, work, progress)
-                self._let_go(run, [work])
                 return
             try:
                 await self._ask(step, work, run.policy, answers)
@@ -186,10 +185,8 @@ class Engine:
                 self._changed.set()
                 return
             except Halted:
-                progress = _progress(work, lead, answers, run.policy, progress, step.left)
-                await self._put_back(run, work, progress)
                 run.passed.add(work.id)
-                self._let_go(run, [work])
+                await self._put_back(run, work, _progress(work, lead, answers, run.policy, progress, step.left))
                 return
         progress = _progress(work, lead, answers, run.policy, progress, 0 if isinstance(step, Done) else 1)
         self._note_doubt(run, work, answers)
@@ -201,8 +198,10 @@ class Engine:
             await self._finish(run, work, lead, answers, step, progress)
 
     async def _put_back(self, run: JobRun, work: Work, progress: Progress) -> None:
+        """Leave a lead where it is, noting how far it got."""
         if progress != Progress(work.need, searched=False):
             await self._jobs.put_back(run.job.id, work, progress)
+        self._let_go(run, [work])
 
     def _note_doubt(self, run: JobRun, work: Work, answers: Mapping[bytes, Answer]) -> None:
         """Remember rows that rest on a refusal until a success shows that the API is not refusing everything."""

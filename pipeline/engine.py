@@ -125,9 +125,10 @@ class Engine:
             self._changed.clear()
             batch = self._next(run)
             for work, lead in batch:
-                if not self._worth_feeding(after_halt) or (self._budget.stopped and work.need != LOOK):
-                    return
-                after_halt += self._budget.stopped is not None
+                if self._budget.stopped is not None:
+                    if work.need != LOOK or not self._worth_feeding(after_halt):
+                        continue
+                    after_halt += 1
                 run.in_hand.add(work.id)
                 await self._queue.put((run, work, lead))
             if not batch and not await self._more_comes(run):
@@ -145,9 +146,11 @@ class Engine:
         return True
 
     def _next(self, run: JobRun) -> list[tuple[Work, Lead]]:
-        """Read the next leads that nobody has in hand, and look up at once what they will ask first."""
+        """Read the next leads nobody has in hand, after a halt the free ones, and look up what they ask first."""
         most = 2 * self._workers
         fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), run.in_hand | run.passed)
+        if self._budget.stopped is not None:
+            fresh = [work for work in fresh if work.need == LOOK]
         run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
         leads = [run.lead(work) for work in fresh]
         self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))

@@ -246,7 +246,7 @@ async def test_one_answer_not_understood_is_kept_and_waits_for_a_later_window(tm
         told = await night(machine)
         count = sandbox.count()
         assert (told.code, asked_again(sandbox)) == (0, 0)
-        assert "Done for now: 1 rows wait for a later window" in told.err
+        assert "Done for now: 1 row waits for a later window" in told.err
         assert (await night(machine)).code == 0
         assert sandbox.count() == count
         assert machine.query("SELECT count(*) FROM answer")[0][0] == count

@@ -129,7 +129,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
 
 async def test_an_unknown_host_was_not_sent() -> None:
     """A name that cannot be found is as free as a refused connection."""
-    with pytest.raises(NotSent, match="DNS"):
+    with pytest.raises(NotSent, match="has no address"):
         await ask("http://nowhere.invalid/v1")
 
 
@@ -225,7 +225,7 @@ async def test_patience_ends(fault: Fault) -> None:
     async with Sandbox(SandboxOptions(stall_seconds=20)) as sandbox:
         sandbox.script([fault])
         began = time.monotonic()
-        with pytest.raises(Ambiguous, match="Timeout"):
+        with pytest.raises(Ambiguous, match="no answer in time"):
             await ask(sandbox.base_url)
         assert PATIENCE - 0.1 <= time.monotonic() - began < PATIENCE + 1
 

@@ -5,76 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from support import run_virtual, virtual_now
+from run_site import GARBAGE, JANE, JOHN, LATE, Run, in_a_run
+from support import virtual_now
 
-from pipeline.budget import Budget
-from pipeline.errors import Ambiguous, NotSent
-from pipeline.fetcher import Fetcher
-from pipeline.limits import Limits
-from pipeline.model import Answer, NoReply, Origin, Outcome, Policy, Stop
-from pipeline.protocol import RawReply, verify_question
-from pipeline.store import Store
+from pipeline.errors import NotSent
+from pipeline.model import NoReply, Origin, Outcome
+from pipeline.protocol import verify_question
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
-
-    from pipeline.events import Event
-    from pipeline.model import Permit, Question
-
-JANE, JOHN = verify_question("jane@acme.com"), verify_question("john@acme.com")
-GOOD = RawReply(200, b'{"success":true,"data":{"is_valid":true,"is_deliverable":true}}')
-GARBAGE = RawReply(200, b"<html>")
-LATE = Ambiguous("no answer in time")
-
-
-class Run:
-    """A run on a state file whose wire takes a second and answers by a script, and then well."""
-
-    def __init__(self, path: Path, script: list[RawReply | Exception], owner: str = "a") -> None:
-        self.store = Store.open(path, "api/default", owner=owner, inline=True)
-        self.lock = self.store.locks.run(owner)
-        assert self.lock.acquire()
-        self.events: list[Event] = []
-        self.budget = Budget(self.store.ledger, Limits(quota=1000), virtual_now, self.events.append)
-        self.fetcher = Fetcher(self.store.ledger, self.budget, self)
-        self.sent: list[tuple[int, Question]] = []
-        self._script = script
-        self._begun = virtual_now()
-
-    async def send(self, permit: Permit) -> RawReply:
-        """One permitted question: JANE's go by the script."""
-        self.sent.append((round(virtual_now() - self._begun), permit.question))
-        await asyncio.sleep(1)
-        said = self._script.pop(0) if self._script and permit.question is JANE else GOOD
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    async def ask(self, question: Question = JANE, after: float = 0.0) -> Answer:
-        return await self.fetcher.fetch(question, virtual_now(), Policy(), after)
-
-    def close(self) -> None:
-        self.lock.release()
-        self.store.close()
-
-    @property
-    def janes(self) -> list[int]:
-        """The seconds at which JANE was asked."""
-        return [second for second, question in self.sent if question is JANE]
-
-
-def in_a_run(
-    path: Path, work: Callable[[Run], Awaitable[None]], *script: RawReply | Exception, at: float = 0
-) -> None:
-    async def go() -> None:
-        run = Run(path / "state.db", list(script))
-        try:
-            await work(run)
-        finally:
-            run.close()
-
-    run_virtual(go(), at)
 
 
 def test_who_asks_at_the_same_moment_shares_one_request(tmp_path: Path) -> None:
@@ -151,19 +90,3 @@ def test_an_answer_that_settled_nothing_is_asked_for_again_only_by_who_wants_a_l
         assert len(run.janes) == 2
 
     in_a_run(tmp_path, ask, GARBAGE, GARBAGE)
-
-
-def test_a_sleep_lasts_as_long_as_was_said_and_ends_with_the_run(tmp_path: Path) -> None:
-    """However long: timers may stand still, the clock decides."""
-
-    async def sleep(run: Run) -> None:
-        for seconds in (0.4, 61.0, 3600.0):
-            begun = virtual_now()
-            await run.budget.sleep(seconds)
-            assert seconds <= virtual_now() - begun < seconds + 0.01
-        begun = virtual_now()
-        asyncio.get_running_loop().call_later(5, run.budget.stop, Stop.INTERRUPTED, "stopped")
-        await run.budget.sleep(3600)
-        assert 5 <= virtual_now() - begun < 5.01
-
-    in_a_run(tmp_path, sleep)

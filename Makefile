@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+MUTANTS ?= 40
 
-.PHONY: demo test lint types contracts unit soak bench yield nights clean
+.PHONY: demo test lint types contracts unit soak bench yield nights mutants clean
 
 demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
@@ -41,6 +42,9 @@ yield: $(VENV)/.installed-test  ## Leads complete by day, against policies that 
 nights: $(VENV)/.installed-test  ## Taking in, first request, status and a night's cost for lists of every size.
 	$(BIN)/python tests/bench/nights.py
 
+mutants: $(VENV)/.installed-mutants  ## Break the code on purpose, MUTANTS times a module, and see the tests notice.
+	$(BIN)/python tests/bench/mutants.py --sample $(MUTANTS)
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
@@ -53,5 +57,9 @@ $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-mutants: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) out mutants build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -8,7 +8,6 @@ what those cannot explain, which is somebody else's spending.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
 from typing import NamedTuple
 
 from pipeline.model import Endpoint, Question
@@ -50,7 +49,7 @@ class Prices:
 
     Every lone search gives one observation. A price is known when AGREE observations that returned somebody fit
     it, and all prices that still fit are then reckoned with. What verify and phones cost between two readings is
-    not told either: every price up to their ceilings is tried.
+    not told either, nor need each cost the same: anything up to their ceilings is thought possible.
     """
 
     ceilings: Ceilings = Ceilings()
@@ -105,42 +104,30 @@ class Prices:
 
     def _hypotheses(self) -> list[tuple[int, int]]:
         """Prices of a search (fixed, per contact) that explain every observation, whatever the others cost."""
-        verify, phones = (
-            range(ceiling + 1) if any(counts) else (0,)
-            for ceiling, counts in (
-                (self.ceilings.verify, [seen.verifies for seen in self._seen]),
-                (self.ceilings.phones, [seen.phones for seen in self._seen]),
-            )
-        )
-        found: set[tuple[int, int]] = set()
-        for each_verify, each_phones in product(verify, phones):
-            left = [
-                (seen.gone - each_verify * seen.verifies - each_phones * seen.phones, seen.contacts)
-                for seen in self._seen
-            ]
-            found.update(_explaining(left, self.ceilings.search_per_contact))
-        return sorted(found)
+        verify, phones = self.ceilings.verify, self.ceilings.phones
+        spans = [
+            (seen.gone - verify * seen.verifies - phones * seen.phones, seen.gone, seen.contacts)
+            for seen in self._seen
+        ]
+        return _explaining(spans, self.ceilings.search_per_contact)
 
 
-def _explaining(seen: list[tuple[int, int]], dearest: int) -> list[tuple[int, int]]:
-    """Prices (fixed, per contact) that explain what searches cost."""
-    telling = [(gone, contacts) for gone, contacts in seen if contacts]
-    if len(telling) < AGREE or any(gone < 0 for gone, _ in seen):
+def _explaining(spans: list[tuple[int, int, int]], dearest: int) -> list[tuple[int, int]]:
+    """Prices (fixed, per contact) that explain what searches cost: (at least, at most, contacts)."""
+    telling = [(most, contacts) for _, most, contacts in spans if contacts]
+    if len(telling) < AGREE:
         return []
     gone, contacts = telling[0]
-    slopes = {0, min(gone // contacts, dearest)}
-    slopes |= {gone // contacts} if gone % contacts == 0 else set()
+    slopes = {*range(dearest + 1), *([gone // contacts] if gone % contacts == 0 else [])}
     slopes |= {(cost - gone) // (many - contacts) for cost, many in telling if many != contacts}
-    return [
-        (fixed, each)
-        for each in sorted(slopes)
-        if each >= 0 and (fixed := gone - each * contacts) >= 0 and _fits(fixed, each, seen)
-    ]
+    return [(fixed, each) for each in sorted(slopes) if each >= 0 for fixed in _fixed(each, spans)]
 
 
-def _fits(fixed: int, each: int, seen: list[tuple[int, int]]) -> bool:
-    """Whether a price explains every observation; a search that returned nobody may have been cheaper."""
-    return all(cost == fixed + each * many if many else cost <= fixed for cost, many in seen)
+def _fixed(each: int, spans: list[tuple[int, int, int]]) -> range:
+    """Fixed parts that fit a price a contact; a search that returned nobody may have been cheaper."""
+    least = max(low - each * contacts for low, _, contacts in spans)
+    most = min(high - each * contacts for _, high, contacts in spans if contacts)
+    return range(max(0, least), most + 1)
 
 
 def after_reading(ledger: int | None, reading: int, under_way: int) -> int:

@@ -77,7 +77,7 @@ def match(lead: Lead, contacts: Sequence[Contact], questions: Questions) -> Matc
 
 def _match(by: str, score: float, chosen: Contact | None, ranked: Iterable[Contact]) -> Match:
     others = tuple(contact for contact in ranked if contact is not chosen)
-    return Match(by if chosen else "none", score if chosen else 0.0, chosen, others[:MOST_CANDIDATES])
+    return Match(by if chosen else "none", score, chosen, others[:MOST_CANDIDATES])
 
 
 def _by_email(lead: Lead, nearest: Sequence[Contact]) -> Match | None:

@@ -85,7 +85,7 @@ def worth(lead: Standing, chances: Chances) -> float:
     """Leads finished per request spent on this one."""
     if lead.need == LOOK:
         return math.inf
-    return 1 / lead.need if lead.need > 0 else chances.of_search(lead.waiting)
+    return chances.of_search(lead.waiting) if lead.need == WAITS_FOR_SEARCH else 1 / lead.need
 
 
 def place(lead: Standing, chances: Chances) -> Place:

@@ -9,9 +9,14 @@ from unittest.mock import Mock
 import pytest
 from aiohttp import ClientResponse
 from aioresponses import core
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+# A busy machine is no failed promise: pytest-timeout ends what never ends.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 NEEDS_WRITER = "stream_writer" in inspect.signature(ClientResponse.__init__).parameters
 

@@ -347,7 +347,7 @@ def _opens(db: sqlite3.Connection, account: int, window: Window, quota: int, und
     if under_way >= quota:
         return window.opens(now, None)
     row = db.execute(SQL["slot_date"], (account, window.since(now), quota - under_way - 1)).fetchone()
-    return window.opens(now, row[0] if row else None)
+    return window.opens(now, row[0])
 
 
 def _answer(question: Question, status: int, body: bytes, received_at: float) -> Answer:

@@ -91,7 +91,9 @@ BETWEEN = {
     "verify-and-phones": ([(3, 5, 1, 1), (2, 5, 1, 0), (1, 3, 0, 0)], 1),
     "per-contact": ([(7, 5, 1, 1), (3, 3, 0, 0)], 10),
     "not-to-be-told-apart-so-the-dearest": ([(4, 5, 0, 3), (4, 3, 0, 3)], 4),
-    "told-apart-by-a-third": ([(4, 5, 0, 3), (4, 3, 0, 3), (3, 3, 0, 2)], 1),
+    "narrowed-by-a-third": ([(4, 5, 0, 3), (4, 3, 0, 3), (3, 3, 0, 2)], 3),
+    "told-by-one-that-nothing-came-before": ([(4, 5, 0, 3), (4, 3, 0, 3), (1, 3, 0, 0)], 1),
+    "others-that-cost-now-this-now-that": ([(3, 3, 2, 0), (4, 3, 3, 0)], 10),
     "no-price-explains-it": ([(9, 5, 0, 1), (1, 5, 0, 0)], 10),
 }
 

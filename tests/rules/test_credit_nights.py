@@ -172,6 +172,7 @@ def test_the_reserve_is_never_touched(
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 4), st.integers(0, 3), st.integers(1, 60), st.integers(0, 2**32), st.integers(0, 300))
+@example(2, 0, 6, 21223, 38)
 def test_a_price_of_both_parts_does_not_touch_the_reserve_either(
     fixed: int, each: int, workers: int, seed: int, credits_: int
 ) -> None:

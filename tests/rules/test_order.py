@@ -35,8 +35,9 @@ class Waits(NamedTuple):
 
 
 def test_without_history_a_lead_is_as_likely_to_need_none_one_or_two() -> None:
-    """The chances of an account that has seen nothing."""
-    assert EVEN.shares == pytest.approx((1 / 3, 1 / 3, 1 / 3, 0))
+    """The chances of an account that has seen nothing; nobody is expected to need three until somebody did."""
+    assert Chances({}).shares == pytest.approx((1 / 3, 1 / 3, 1 / 3, 0))
+    assert Chances({1: 3, 3: 4}).shares == pytest.approx((0.1, 0.4, 0.1, 0.4))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,18 @@ from leads_and_answers import (
     verify,
 )
 
-from pipeline.model import Answer, Contact, NoReply, Outcome, PhonesReply, Reply, SearchReply, Status, VerifyReply
+from pipeline.model import (
+    Answer,
+    Contact,
+    NoReply,
+    Outcome,
+    Phone,
+    PhonesReply,
+    Reply,
+    SearchReply,
+    Status,
+    VerifyReply,
+)
 from pipeline.planner import Defer, conclusive, recall, settled
 
 DAY = 24 * HOUR
@@ -164,6 +175,7 @@ def test_a_row_that_names_nobody_ends_without_phones_if_nobody_has_an_address(sp
 # --- which answers hold for a row ---------------------------------------------------------------------
 
 SOMEBODY = SearchReply(contacts=(Contact(first_name="Jane"),))
+NUMBERS = PhonesReply(phones=(Phone(number="+15551234567"),))
 NO_WORD = NoReply(reason="x")
 LATER = VerifyReply(email=OWN, valid=True, greylisted=True)
 
@@ -179,12 +191,13 @@ def told(at: float, reply: Reply = SOMEBODY, outcome: Outcome = Outcome.FOUND) -
         (SOMEBODY, Outcome.FOUND, 48),
         (SearchReply(), Outcome.FOUND, 24),
         (VerifyReply(email=OWN), Outcome.FOUND, 48),
+        (NUMBERS, Outcome.FOUND, 48),
         (PhonesReply(), Outcome.FOUND, 24),
         (NO_WORD, Outcome.NOT_FOUND, 24),
         (NO_WORD, Outcome.SAID_NO, 24),
         (NO_WORD, Outcome.REFUSED, 30 * 24),
     ],
-    ids=["found", "no-contacts", "verdict", "no-numbers", "404", "said-no", "refused"],
+    ids=["found", "no-contacts", "verdict", "numbers", "no-numbers", "404", "said-no", "refused"],
 )
 def test_an_answer_counts_if_it_is_fresh_for_the_row(reply: Reply, outcome: Outcome, hours: float) -> None:
     """Found and not found have a freshness each; a refusal is final for 30 days; a second too old is too old."""

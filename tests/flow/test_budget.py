@@ -1,0 +1,86 @@
+"""What holds a request back, and what ends a run, seen at the budget itself."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from run_site import GOOD, JANE, JOHN, Run, in_a_run
+from support import START, virtual_now
+
+from pipeline.limits import Halted, Limits
+from pipeline.model import Stop
+from pipeline.protocol import RawReply, verify_question
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_first_request_goes_alone_and_the_others_beside_each_other(tmp_path: Path) -> None:
+    """It compares the clocks."""
+
+    async def ask(run: Run) -> None:
+        others = [verify_question(f"n{n}@acme.com") for n in range(3)]
+        await asyncio.gather(run.ask(), *map(run.ask, others))
+        assert [second for second, _ in run.sent] == [0, 1, 1, 1]
+
+    in_a_run(tmp_path, ask)
+
+
+def test_credits_held_for_requests_under_way_count_towards_the_most(tmp_path: Path) -> None:
+    """Ten at once, five credits: five go, at a credit each."""
+
+    async def ask(run: Run) -> None:
+        asked = [run.ask(verify_question(f"n{n}@acme.com")) for n in range(10)]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert (len(run.sent), sum(isinstance(one, Halted) for one in told)) == (5, 5)
+        assert run.budget.stopped is not None
+        assert (run.budget.stopped.why, run.budget.spent.credits) == (Stop.MAX_CREDITS, 5)
+
+    in_a_run(tmp_path, ask, limits=Limits(quota=1000, max_credits=5))
+
+
+@pytest.mark.parametrize(("ahead", "offset"), [(0, 0), (290, 0), (-290, 0), (400, 400), (-400, -400)])
+def test_the_servers_clock_rules_only_where_ours_is_far_off(tmp_path: Path, ahead: int, offset: int) -> None:
+    """Five minutes either way are life."""
+
+    async def ask(run: Run) -> None:
+        await run.ask()
+        assert run.budget.offset == pytest.approx(offset, abs=3)
+        assert (run.budget.offset == 0) is (offset == 0)
+        await run.ask(JOHN)
+
+    date = format_datetime(datetime.fromtimestamp(START + ahead, UTC), usegmt=True)
+    in_a_run(tmp_path, ask, GOOD._replace(date=date))
+
+
+def test_a_redirect_ends_the_run_and_says_where_it_points(tmp_path: Path) -> None:
+    """Nothing is sent there."""
+
+    async def ask(run: Run) -> None:
+        with pytest.raises(Halted) as halted:
+            await run.ask(JANE)
+        assert halted.value.stopped.why is Stop.REDIRECT
+        assert "other.example" in halted.value.stopped.sentence
+        assert len(run.sent) == 1
+
+    in_a_run(tmp_path, ask, RawReply(307, b"", location="https://other.example/v1"))
+
+
+def test_a_sleep_lasts_as_long_as_was_said_and_ends_with_the_run(tmp_path: Path) -> None:
+    """However long: timers may stand still, the clock decides."""
+
+    async def sleep(run: Run) -> None:
+        for seconds in (0.4, 61.0, 3600.0):
+            begun = virtual_now()
+            await run.budget.sleep(seconds)
+            assert seconds <= virtual_now() - begun < seconds + 0.01
+        begun = virtual_now()
+        asyncio.get_running_loop().call_later(5, run.budget.stop, Stop.INTERRUPTED, "stopped")
+        await run.budget.sleep(3600)
+        assert 5 <= virtual_now() - begun < 5.01
+
+    in_a_run(tmp_path, sleep)

@@ -332,3 +332,16 @@ SELECT 1 FROM purged WHERE account = ? AND key = ?;
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id LIMIT 500;
+
+-- :standing
+-- How far a lead is about whom the list says the same as then; ids that two people share are told apart by a hash.
+SELECT state, taken_in, replayed_at FROM lead
+WHERE job = ? AND lead_id IN (?, ?) AND occurrence = 0 AND subject = ?;
+
+-- :spelling
+SELECT spelling FROM company WHERE job = ? AND key = ?;
+
+-- :latest_costs
+-- What the account's latest answers were counted at, newest first.
+SELECT endpoint, cost FROM (SELECT endpoint, cost, outcome FROM attempt WHERE account = ? ORDER BY id DESC LIMIT 5000)
+WHERE outcome = 'found';

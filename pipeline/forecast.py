@@ -205,7 +205,8 @@ def curve(backlog: Backlog, history: History, *, left: int, daily: int) -> list[
     points = []
     for day in _days_shown(last):
         spent = left + day * daily
-        low, high = _complete(unlucky, spent), _complete(lucky, spent)
+        high = _complete(lucky, spent)
+        low = min(_complete(unlucky, spent), high)
         middle = None if usual is None else round(min(max(low, _complete(usual, spent)), high))
         points.append(Point(day, round(low), middle, round(high)))
     return points

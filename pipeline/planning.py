@@ -31,7 +31,7 @@ EXACT: Final = 40_000
 """Rows up to which every one is looked at."""
 
 LOOKED_AT: Final = 10_000
-"""About so many rows of a longer list are looked at."""
+"""Of a longer list half as many rows are looked at, up to so many."""
 
 SEARCHES: Final = 50
 """Latest searches whose cost tells the price."""
@@ -116,7 +116,7 @@ def _thinned(source: Source) -> int:
     with Path(source.path).open("rb") as file:
         piece = file.read(MEASURED)
     rows = source.fingerprint.size * piece.count(b"\n") // max(1, len(piece))
-    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length() - 1
+    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length()
 
 
 def _saved(total: Total, history: History) -> Savings:

@@ -82,6 +82,13 @@ class Total:
     phones: float
 
     @property
+    def error(self) -> float:
+        """How far estimates may be off, as a share: two standard errors of a count of companies."""
+        if self.looked_at == self.rows:
+            return 0.0
+        return 2 / math.sqrt(max(1.0, self.backlog.companies * self.looked_at / self.rows))
+
+    @property
     def leads(self) -> int:
         """Leads something is to be asked about."""
         others = self.duplicates + self.nothing_to_ask + self.finished + self.answered_leads
@@ -149,9 +156,12 @@ class Prices(NamedTuple):
 def prices(ceilings: Ceilings, limit: int, costs: Sequence[int]) -> Prices:
     """Reckon with ceilings, unless the latest searches were counted at less: then their price is known by now."""
     ceiling = ceilings.search_per_contact * limit
-    learned = bool(costs) and min(costs) < ceiling
-    search = sum(costs) / len(costs) if learned else ceiling
-    return Prices(search, ceilings.verify, ceilings.phones, learned)
+    known = [cost for cost in costs if cost < ceiling]
+    if not known:
+        return Prices(ceiling, ceilings.verify, ceilings.phones)
+    # The same below the ceiling each time: a fixed price, and those at the ceiling were sent before it was known.
+    search = known[0] if len(set(known)) == 1 else sum(costs) / len(costs)
+    return Prices(search, ceilings.verify, ceilings.phones, learned=True)
 
 
 def credits_needed(backlog: Backlog, asked: Span, reckoned: Prices) -> Span:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EXACT: Final = 40_000
 """Rows up to which every one is looked at."""
 
-LOOKED_AT: Final = 10_000
+LOOKED_AT: Final = 6_000
 """Of a longer list half as many rows are looked at, up to so many."""
 
 SEARCHES: Final = 50

@@ -90,6 +90,7 @@ def as_json(told: Planned) -> dict[str, Any]:
         "rows": {
             "all": total.rows,
             "looked_at": total.looked_at,
+            "error": round(total.error, 4),
             "to_ask_about": total.leads,
             "nothing_to_ask": total.nothing_to_ask,
             "duplicates": total.duplicates,
@@ -131,7 +132,7 @@ def as_text(told: Planned) -> str:
         f"Credits   {_span(told.credits)}",
         *_prices(told),
     ]
-    lines += [*_saved(told.saved), *_basis(told), "", *_days(told), "", *_curve(told)]
+    lines += [*_saved(told.saved), *_basis(told), *_days(told), "", *_curve(told)]
     return "\n".join(lines)
 
 
@@ -144,10 +145,10 @@ def _rows(told: Planned) -> list[str]:
         (total.finished, "finished already"),
     ]
     parts = "".join(f" + {n:,} {what}" for n, what in others if n)
-    lines = [f"Rows      {total.rows:,} = {total.leads:,} leads to ask about{parts}"]
+    lines = [f"Rows      {total.rows:,} = {total.leads:,} lead{'s' * (total.leads != 1)} to ask about{parts}"]
     if total.looked_at < total.rows:
-        part = f"{total.looked_at:,} rows, all those of some companies; every number below is scaled up"
-        lines.append(f"          estimated from {part}")
+        part = f"{total.looked_at:,} rows, all those of some companies"
+        lines.append(f"          estimated from {part}; every number may be off by {total.error:.0%}")
     if told.job is not None:
         lines.append(f"          only what is left of the job {told.job}")
     return lines
@@ -171,8 +172,8 @@ def _prices(told: Planned) -> list[str]:
     else:
         lines = [f"          assumed, the most they can cost until prices are known: {search}, {others}"]
     if told.blind is not None:
-        words = f"it may cost up to {told.blind:,} before anybody knows what is left"
-        lines.append(f"          the first search goes blind, since the account has never told its credits: {words}")
+        words = f"credits were never told, and it may cost up to {told.blind:,}"
+        lines.append(f"          the first search goes blind: {words}")
     elif usage.credits is not None:
         there = max(0, usage.credits - told.reserve_credits)
         verdict = "enough" if there >= told.credits.most else "perhaps not enough"
@@ -206,7 +207,9 @@ def _basis(told: Planned) -> list[str]:
 
 def _days(told: Planned) -> list[str]:
     width = max(len(on.name) for on in told.plans)
-    lines = [f"{'With':<{width + 2}}{'a day':>9}   {'days after today: least / expected / most':<43}finished"]
+    used = told.usage.used + told.usage.under_way
+    lines = [f"Window    {used:,} requests used already; what it has left goes today", ""] if used else [""]
+    lines += [f"{'With':<{width + 2}}{'a day':>9}   {'days after today: least / expected / most':<43}finished"]
     for on in told.plans:
         if on.days is None:
             lines.append(f"{on.name:<{width + 2}}{on.daily:>9,}   never: all of them are reserved")

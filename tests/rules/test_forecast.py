@@ -79,6 +79,7 @@ def test_days_after_today(needed: int, left: int, daily: int, expected: int) -> 
         ([], Prices(20, 3, 4)),
         ([20, 20], Prices(20, 3, 4)),
         ([1, 1, 1], Prices(1, 3, 4, learned=True)),
+        ([1, 1, 20, 20], Prices(1, 3, 4, learned=True)),
         ([2, 10, 6], Prices(6, 3, 4, learned=True)),
         ([0], Prices(0, 3, 4, learned=True)),
     ],

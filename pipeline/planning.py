@@ -47,9 +47,9 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
     limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
     source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
     with ExitStack() as stack:
-        path, store = state_path(settings), None
-        if path.exists():
-            store = stack.enter_context(Store.open(path, account_of(settings), inline=True))
+        path, account, store = state_path(settings), account_of(settings), None
+        if Store.knows(path, account):
+            store = stack.enter_context(Store.open(path, account, inline=True))
             now += store.ledger.clock_offset(now)
         job = _job(settings, store, out)
         policy = _policy(settings, job)

@@ -231,13 +231,17 @@ def _curve(told: Planned) -> list[str]:
     expected = any(point.expected is not None for point in told.curve)
     key = "# as expected, . at most" if expected else "# at least, . at most"
     lines = [f"Leads complete by the end of the day ({key})"]
-    step = max(1, -(-(len(told.curve) - 1) // (SHOWN - 1)))
-    drawn = [*told.curve[:-1:step], told.curve[-1]]
-    for point in drawn:
-        sure = point.at_least if point.expected is None else point.expected
-        bar = "#" * _length(sure, told) + "." * (_length(point.at_most, told) - _length(sure, told))
+    points = told.curve[: 1 + next(n for n, point in enumerate(told.curve) if _sure(point) >= _sure(told.curve[-1]))]
+    step = max(1, -(-(len(points) - 1) // (SHOWN - 1)))
+    for point in [*points[:-1:step], points[-1]]:
+        sure, possible = _length(_sure(point), told), _length(point.at_most, told)
+        bar = "#" * sure + "." * (possible - sure)
         lines.append(f"{told.after(point.day) or f'day {point.day:,}':<12}{_numbers(point):>24}  {bar}")
     return lines
+
+
+def _sure(point: Point) -> int:
+    return point.at_least if point.expected is None else point.expected
 
 
 def _numbers(point: Point) -> str:

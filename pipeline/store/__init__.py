@@ -90,6 +90,17 @@ class Store:
             db.close()
         return float(row[0]) if row else None
 
+    @staticmethod
+    def knows(path: Path, account: str) -> bool:
+        """Whether there is a state file with this account; one that cannot be read is left to `open` to refuse."""
+        if not path.exists():
+            return False
+        try:
+            with closing(_connect(path)) as db:
+                return db.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
+        except sqlite3.Error:
+            return True
+
     def accounts(self) -> list[str]:
         """Every account this file knows."""
         return [name for (name,) in self._reader.execute(SQL["accounts"])]

@@ -11,7 +11,7 @@ from support import START, Server, Site, people, write_leads
 
 from pipeline import planning
 from pipeline.forecast import Span
-from pipeline.model import Policy
+from pipeline.model import Policy, Status
 from pipeline.sources import open_source
 from pipeline.tallying import Books, Tally, mark_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.forecast import Total
     from pipeline.observe.planned import Planned
 
-PLENTY = {"plan": "enterprise", "daily_quota": 10**6, "max_per_second": 10**5, "concurrency": 20}
+PLENTY: dict[str, Any] = {"plan": "enterprise", "daily_quota": 10**6, "max_per_second": 10**5, "concurrency": 20}
 
 
 def site(folder: Path, name: str = "out.jsonl", **options: Any) -> Site:
@@ -42,7 +42,8 @@ def mixed(count: int, rng: random.Random) -> list[dict[str, str]]:
         known = people(1, 2, start=rng.randrange(count // 3 + 1))
         row = dict(rng.choice(known))
         row["Email"] = rng.choice(["", "", f"kim{n}@northwind-{n % 7}.com", f"ann{n}@gmail.com", "nonsense"])
-        row["Company Name"] = rng.choice([row["Company Name"], row["Company Name"], "", "n/a"])
+        company = row["Company Name"]
+        row["Company Name"] = rng.choice([company, f"{company}, Inc.", company.upper(), "", "n/a"])
         rows += [row] * rng.choice([1, 1, 1, 2])
     return rows
 
@@ -68,8 +69,10 @@ def test_a_run_sends_at_least_the_least_and_at_most_the_most(tmp_path: Path, how
         machine = site(folder)
         leads = write_leads(folder / "leads.csv", mixed(60, random.Random(seed)))
         told = planned(machine, leads, **how)
-        machine.night(leads, **PLENTY, **how)
-        sent = len(machine.server.log)
+        counts = machine.night(leads, **PLENTY, **how).jobs[0].counts
+        sent, total = len(machine.server.log), told.total
+        assert (total.duplicates, total.nothing_to_ask) == (counts.duplicates, counts.by_status[Status.INVALID])
+        assert total.leads + total.nothing_to_ask == counts.leads
         assert told.requests.least <= sent <= told.requests.most, (seed, sent, told.requests)
         assert told.requests.expected is None or not told.total.backlog.waiting
 
@@ -96,7 +99,7 @@ def test_the_curve_is_what_the_nights_bring(tmp_path: Path) -> None:
     machine.night(write_leads(tmp_path / "past.csv", people(60)), **PLENTY)
     machine.name, machine.now = "next.jsonl", machine.now + 90_000
     leads = write_leads(tmp_path / "next.csv", people(80, start=1000))
-    few = {"plan": "free", "daily_quota": 100, "wait_up_to": 0, "max_per_second": 10**4}
+    few: dict[str, Any] = {"plan": "free", "daily_quota": 100, "wait_up_to": 0, "max_per_second": 10**4}
     told = planned(machine, leads, **few)
     begun, days = machine.now, 0
     for point in told.curve:
@@ -140,7 +143,7 @@ def test_nothing_is_changed_and_nothing_made(tmp_path: Path) -> None:
     machine.night(leads, **PLENTY, max_requests=3)
     before = dump(tmp_path / "state.db")
     planned(machine, leads)
-    planned(machine, write_leads(tmp_path / "other.csv", people(9)))
+    planned(machine, write_leads(tmp_path / "other.csv", people(9)), account="somebody else")
     assert dump(tmp_path / "state.db") == before
     assert len(machine.server.log) == 3
 

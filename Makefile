@@ -35,6 +35,7 @@ soak: $(VENV)/.installed-test  ## The proofs in their long form: kills, races, e
 
 bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up times, memory.
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/plans.py
 
 yield: $(VENV)/.installed-test  ## Leads complete by day, against policies that know the chances or every answer.
 	$(BIN)/python tests/bench/yields.py

@@ -255,6 +255,11 @@ class Judgement(Frozen):
     freshness_found_hours: float = Field(48, ge=1, le=2160)
     freshness_not_found_hours: float = Field(48, ge=1, le=2160)
 
+    @property
+    def wants(self) -> tuple[object, ...]:
+        """What decides how much a lead needs: jobs that agree on it learn for each other."""
+        return frozenset(self.steps), self.spend, self.min_confidence, self.min_phone_confidence
+
 
 class Policy(Frozen):
     """What to ask and how to judge it."""

@@ -11,6 +11,7 @@ from pipeline import __version__
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
+from pipeline.cli.plan import plan
 from pipeline.cli.purge import purge
 from pipeline.cli.replay import replay
 from pipeline.cli.sandbox import sandbox
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, status, replay, forget, purge, doctor, sandbox):
+for command in (enrich, resume, verify, plan, status, replay, forget, purge, doctor, sandbox):
     cli.add_command(command)
 
 

@@ -101,6 +101,17 @@ class Store:
         except (sqlite3.Error, OSError):
             return []  # whoever opens it in earnest says why
 
+    @staticmethod
+    def knows(path: Path, account: str) -> bool:
+        """Whether there is a state file with this account; one that cannot be read is left to `open` to refuse."""
+        if not path.exists():
+            return False
+        try:
+            with closing(_connect(path)) as db:
+                return db.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
+        except sqlite3.Error:
+            return True
+
     def accounts(self) -> list[str]:
         """Every account this file knows."""
         return [name for (name,) in self._reader.execute(SQL["accounts"])]

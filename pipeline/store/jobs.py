@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline.errors import ConfigError
-from pipeline.model import FINISHED, Status
+from pipeline.model import FINISHED, Judgement, Status
 from pipeline.order import AGED, AGED_SHARE, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, work_order
 from pipeline.store.records import (
     COPIED,
@@ -23,6 +23,7 @@ from pipeline.store.records import (
     Job,
     Progress,
     Row,
+    Standing,
     Work,
     job_of,
 )
@@ -175,7 +176,7 @@ class Jobs:
 
     def experience(self) -> tuple[int, int]:
         """Leads of the account finished so far, invalid ones apart, and the requests sent meanwhile."""
-        finished, requests = self._reader.execute(SQL["experience"], (self._account,)).fetchone()
+        finished, requests = self._reader.execute(SQL["experience"], (self._account, self._account)).fetchone()
         return finished, requests
 
     def rest_until(self, now: float) -> float:
@@ -184,6 +185,25 @@ class Jobs:
         if any(self.ready(job, 1) for job in jobs):
             return now
         return max(now, min((due for job in jobs if (due := self.next_due(job)) is not None), default=now))
+
+    def seen(self, judgement: Judgement) -> Counter[int]:
+        """Leads by what they needed after their search, in jobs that wanted the same."""
+        seen: Counter[int] = Counter()
+        for job in self.all():
+            if Judgement.model_validate_json(job.judgement).wants == judgement.wants:
+                seen.update(dict(self._reader.execute(SQL["chances"], (job.id,)).fetchall()))
+        return seen
+
+    def standing(self, job: int, lead_id: str, subject: bytes) -> Standing | None:
+        """How far a lead of a list is, unless what matters about it changed."""
+        ids = lead_id, f"{lead_id}~{subject.hex()[:8]}"
+        row = self._reader.execute(SQL["standing"], (job, *ids, subject)).fetchone()
+        return Standing(*row) if row else None
+
+    def spelling(self, job: int, company_key: str) -> str | None:
+        """How a company is called in the job's questions."""
+        row = self._reader.execute(SQL["spelling"], (job, company_key)).fetchone()
+        return row[0] if row else None
 
     def next_due(self, job: int) -> float | None:
         """When the earliest deferred lead may be asked again."""

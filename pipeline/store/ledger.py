@@ -220,6 +220,13 @@ class Ledger:
         opens = _opens(self._reader, self._account, window, quota, under_way, now) if full else None
         return Usage(dated, under_way, credits_, at, shut, opens)
 
+    def latest_costs(self) -> dict[str, list[int]]:
+        """What the latest answers were counted at, by endpoint, newest first."""
+        costs: dict[str, list[int]] = {}
+        for endpoint, cost in self._reader.execute(SQL["latest_costs"], (self._account,)):
+            costs.setdefault(endpoint, []).append(cost)
+        return costs
+
     # --- inside the transaction ---
 
     def _books(self, tx: Transaction) -> Books:

@@ -350,5 +350,18 @@ SELECT output FROM job UNION SELECT source ->> 'path' FROM job
 -- :experience
 -- Leads of the account that were finished with something to ask, and the requests sent so far.
 SELECT (SELECT coalesce(sum(n), 0) FROM tally JOIN job ON job.id = tally.job
-        WHERE job.account = ?1 AND tally.state IN ('enriched', 'partial', 'not_found', 'failed')),
-       (SELECT count(*) FROM attempt WHERE account = ?1 AND dated > 0)
+        WHERE job.account = ? AND tally.state IN ('enriched', 'partial', 'not_found', 'failed')),
+       (SELECT count(*) FROM attempt WHERE account = ? AND dated > 0);
+
+-- :standing
+-- How far a lead is about whom the list says the same as then; ids that two people share are told apart by a hash.
+SELECT state, taken_in, replayed_at FROM lead
+WHERE job = ? AND lead_id IN (?, ?) AND occurrence = 0 AND subject = ?;
+
+-- :spelling
+SELECT spelling FROM company WHERE job = ? AND key = ?;
+
+-- :latest_costs
+-- What the account's latest answers were counted at, newest first.
+SELECT endpoint, cost FROM (SELECT endpoint, cost, outcome FROM attempt WHERE account = ? ORDER BY id DESC LIMIT 5000)
+WHERE outcome = 'found';

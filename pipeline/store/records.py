@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from pipeline.model import Status
+from pipeline.model import FINISHED, Status
 
 READY, DEFERRED, COPY, COPIED = "ready", "deferred", "copy", "copied"
+
+FINISHED_STATES = frozenset(FINISHED)
+"""States of a lead that has its line."""
 
 FREE, TO_SEARCH, NO_COMPANY = 3, 1, 0
 """Ranks of a company: its rows cost nothing, its search is to be asked, there is none. (2: it was answered.)"""
@@ -79,6 +82,14 @@ class Work(NamedTuple):
     state: str = READY
     reason: str | None = None
     finished_at: float = 0.0
+
+
+class Standing(NamedTuple):
+    """How far a lead has got, as its job's list is counted."""
+
+    state: str
+    taken_in: float
+    replayed_at: float
 
 
 class Progress(NamedTuple):

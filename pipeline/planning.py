@@ -1,0 +1,150 @@
+"""What `plan` tells: a list read, counted by the rules of a run, and reckoned up; nothing is asked or changed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pipeline import forecast
+from pipeline.app import policies_of
+from pipeline.errors import ConfigError
+from pipeline.forecast import History, Span
+from pipeline.model import PLANS, Endpoint
+from pipeline.observe.planned import OnPlan, Planned, Savings
+from pipeline.session import Parts, account_of, limits_of, state_path
+from pipeline.sources import open_source
+from pipeline.store import Store
+from pipeline.store.ledger import Usage
+from pipeline.tallying import Books, Tally
+
+if TYPE_CHECKING:
+    from pipeline.forecast import Total
+    from pipeline.limits import Limits
+    from pipeline.model import Policy
+    from pipeline.settings import Settings
+    from pipeline.sources import Source
+    from pipeline.store.records import Job
+
+EXACT: Final = 40_000
+"""Rows up to which every one is looked at."""
+
+LOOKED_AT: Final = 6_000
+"""Of a longer list half as many rows are looked at, up to so many."""
+
+SEARCHES: Final = 50
+"""Latest searches whose cost tells the price."""
+
+MEASURED: Final = 1 << 20
+"""Bytes of a file by which the number of its rows is guessed."""
+
+
+def plan(settings: Settings, leads: str, out: str | None = None, now: float | None = None) -> Planned:
+    """Read a list and say what it would take; spends and changes nothing."""
+    now = time.time() if now is None else now
+    _refuse_nothing_a_day(settings)
+    limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
+    source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
+    with ExitStack() as stack:
+        path, account, store = state_path(settings), account_of(settings), None
+        if Store.knows(path, account):
+            store = stack.enter_context(Store.open(path, account, inline=True))
+            now += store.ledger.clock_offset(now)
+        job = _job(settings, store, out)
+        policy = _policy(settings, job)
+        tally = Tally(Books(store, job, now), source.columns, policy, EXACT, _thinned(source))
+        tally.read(source.records())
+        usage = store.ledger.usage(limits.window, limits.quota, now) if store else Usage(0, 0, None, None, None, None)
+        history, costs = _history(store, policy)
+    total = tally.total()
+    reckoned = forecast.prices(limits.ceilings, policy.questions.limit, costs)
+    asked = forecast.requests(total.backlog, history)
+    daily = limits.quota - limits.reserve_requests
+    used = usage.used + usage.under_way
+    ceiling = limits.ceilings.search_per_contact * policy.questions.limit
+    return Planned(
+        leads=leads,
+        read_as=source.description,
+        job=job.name if job else None,
+        plan=settings.plan_told,
+        total=total,
+        requests=asked,
+        credits=forecast.credits_needed(total.backlog, asked, reckoned),
+        prices=reckoned,
+        saved=_saved(total, history),
+        plans=_plans(settings, limits, asked, used),
+        curve=forecast.curve(total.backlog, history, left=max(0, daily - used), daily=daily),
+        seen=sum(history.seen.values()),
+        usage=usage,
+        reserve_credits=limits.reserve_credits,
+        blind=ceiling if usage.credits is None and total.backlog.companies else None,
+        now=now,
+    )
+
+
+def _job(settings: Settings, store: Store | None, out: str | None) -> Job | None:
+    """Find the job that `enrich` with this output would go on with, if there is one."""
+    path = str(Path(out).expanduser().resolve()) if out else None
+    names = [name for name in (settings.job, path) if name is not None]
+    found = (store.jobs.find(name) for name in names) if store else iter(())
+    return next(filter(None, found), None)
+
+
+def _policy(settings: Settings, job: Job | None) -> Policy:
+    if job is None:
+        return settings.policy
+    return policies_of(settings, job)[0].model_copy(
+        update={"questions": settings.policy.questions} if settings.new_policy else {}
+    )
+
+
+def _history(store: Store | None, policy: Policy) -> tuple[History, list[int]]:
+    """What the account's jobs with the same wishes needed, and what its latest searches were counted at."""
+    if store is None:
+        return History({}), []
+    costs = store.ledger.latest_costs()
+    sent = {endpoint: len(costs.get(endpoint, ())) for endpoint in Endpoint}
+    seen = store.jobs.seen(policy.judgement)
+    return History(seen, sent[Endpoint.VERIFY], sent[Endpoint.PHONES]), costs.get(Endpoint.SEARCH, [])[:SEARCHES]
+
+
+def _thinned(source: Source) -> int:
+    """How often to halve the companies that are looked at, by the size of the file."""
+    if source.fingerprint is None:
+        return 0
+    with Path(source.path).open("rb") as file:
+        piece = file.read(MEASURED)
+    rows = source.fingerprint.size * piece.count(b"\n") // max(1, len(piece))
+    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length()
+
+
+def _saved(total: Total, history: History) -> Savings:
+    sure_email = sure_phone = None
+    if history.tells:
+        follow = forecast.after_search(total.backlog, history)
+        sure_email = max(0, round(total.verifies - follow * history.verify_share))
+        sure_phone = max(0, round(total.phones - follow * (1 - history.verify_share)))
+    return Savings(round(total.repeated), round(total.shared), round(total.answered), sure_email, sure_phone)
+
+
+def _plans(settings: Settings, limits: Limits, asked: Span, used: int) -> list[OnPlan]:
+    """Every plan with a number of its own, and the user's number if they said one."""
+    numbers = {name: each.daily_quota for name, each in PLANS.items() if each.daily_quota is not None}
+    if settings.daily_quota is not None:
+        numbers[f"--daily-quota {settings.daily_quota}"] = settings.daily_quota
+    return [OnPlan(name, quota, _on(asked, quota - limits.reserve_requests, used)) for name, quota in numbers.items()]
+
+
+def _on(asked: Span, daily: int, used: int) -> Span | None:
+    if daily < 1:
+        return None
+    return forecast.each(asked, lambda n: forecast.days(n, left=max(0, daily - used), daily=daily))
+
+
+def _refuse_nothing_a_day(settings: Settings) -> None:
+    """Raise ConfigError if the reserve leaves no request."""
+    if settings.reserve_requests >= settings.quota:
+        raise ConfigError(
+            f"reserve_requests keeps all {settings.quota:,} requests of a day.", "Lower it, or say another plan."
+        )

@@ -165,6 +165,7 @@ def limits_of(parts: Parts) -> Limits:
         concurrency=settings.concurrency or plan.concurrency,
         max_per_second=settings.max_per_second or plan.max_per_second,
         spread=settings.pace == "spread",
+        stop_at=settings.stop_moment(parts.now()),
         ceilings=Ceilings(
             verify=settings.verify_credits,
             phones=settings.phones_credits,

@@ -59,7 +59,12 @@ CONFIG = (
 PACE = (
     _count("--concurrency", "Requests under way at once."),
     click.option("--max-per-second", type=float, metavar="R", default=None, help="Requests started a second."),
-    _text("--pace", "", "burst: as fast as allowed; spread: over the day.", ("burst", "spread")),
+    _text(
+        "--pace",
+        "",
+        "burst: as fast as allowed; spread: evenly until the window ends, or --stop-at.",
+        ("burst", "spread"),
+    ),
     _text("--wait-up-to", "TIME", "Sleep for a slot that opens within this time (60m); 0: never."),
     _flag("--wait", "Wait until everything is done, however many days."),
     _text("--stop-at", "HH:MM", "Pause at this local time."),

@@ -27,9 +27,9 @@ from pipeline.model import (
     Stop,
     Stopped,
 )
-from pipeline.observe.summary import JobReport, Report, days_needed
 from pipeline.planner import REFUSED_FRESH
 from pipeline.quota import DAY
+from pipeline.report import report_of
 from pipeline.session import Parts, Session, fetching, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
@@ -37,8 +37,8 @@ from pipeline.sources import open_source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pipeline.observe.summary import Report
     from pipeline.settings import Settings
-    from pipeline.store.ledger import Usage
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job, Work
 
@@ -213,13 +213,15 @@ async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
                 unusable.append(str(error))
             else:
                 runs.append(run)
+                if share := opened.parts.settings.share:
+                    run.sample_end = opened.store.jobs.end_of(job.id, share)
         await _until_done(opened, runs, key)
         for run in runs:
             await rewrite_if_stale(opened, run)
     finally:
         for run in runs:
             run.output.close()
-    return await _report(opened, runs, unusable)
+    return report_of(opened, runs, unusable)
 
 
 def run_of(opened: Session, job: Job) -> JobRun:
@@ -320,64 +322,18 @@ async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
 
 
 def _something_ready(opened: Session, run: JobRun) -> bool:
-    due = opened.store.jobs.next_due(run.job.id)
-    return bool(opened.store.jobs.ready(run.job.id, 1)) or (due is not None and due <= opened.budget.clock())
+    jobs, job, end = opened.store.jobs, run.job.id, run.sample_end
+    ready = jobs.ready(job, 1) if end is None else jobs.sampled(job, end, 1)
+    due = jobs.next_due(job, end)
+    return bool(ready) or (due is not None and due <= opened.budget.clock())
 
 
 def _next_due(opened: Session, runs: list[JobRun]) -> float | None:
     """With --wait: when the next deferred lead may be asked; else nothing is waited for."""
     if not opened.parts.settings.wait or opened.budget.stopped is not None:
         return None
-    dues = [opened.store.jobs.next_due(run.job.id) for run in runs]
+    dues = [opened.store.jobs.next_due(run.job.id, run.sample_end) for run in runs]
     return min((due for due in dues if due is not None), default=None)
-
-
-async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> Report:
-    budget, jobs = opened.budget, opened.store.jobs
-    reports = [
-        JobReport(
-            name=run.job.name,
-            output=run.job.output,
-            counts=jobs.counts(run.job.id),
-            rows=run.job.rows,
-            cut_short=run.job.cut_short,
-            finished_now=opened.tallies.finished[run.job.id],
-        )
-        for run in runs
-    ]
-    pending = sum(report.counts.pending for report in reports)
-    usage = opened.usage()
-    return Report(
-        jobs=reports,
-        stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(reports)),
-        requests=budget.spent.by_endpoint,
-        outcomes={outcome.value: n for outcome, n in budget.spent.outcomes.items()},
-        saved=opened.tallies.saved,
-        credits_watched=usage.credits is not None,
-        usage=usage,
-        quota=budget.limits.quota,
-        reserve_credits=budget.limits.reserve_credits,
-        state=opened.store.path,
-        started_at=opened.started_at,
-        ended_at=budget.clock(),
-        finish_days=_days(pending, opened, usage),
-        unusable=unusable,
-    )
-
-
-def _done_sentence(reports: list[JobReport]) -> str:
-    if pending := sum(report.counts.pending for report in reports):
-        return f"Done for now: {pending:,} rows wait for a later window, because their question was not settled."
-    if any(report.cut_short for report in reports):
-        return "Done for now: every row taken in is finished."
-    return "Done: every row is finished."
-
-
-def _days(pending: int, opened: Session, usage: Usage) -> int | None:
-    limits = opened.budget.limits
-    daily = max(1, limits.quota - limits.reserve_requests)
-    left = max(0, daily - usage.used - usage.under_way)
-    return days_needed(pending, opened.tallies.asked, opened.budget.spent.requests, left=left, daily=daily)
 
 
 # --- questions without a list -------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class JobRun:
     passed: set[int] = field(default_factory=set)
     aside: list[Work] = field(default_factory=list)
     latest: Place = LAST
+    sample_end: int | None = None
     finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
         default_factory=lambda: asyncio.Queue(maxsize=1000)
     )
@@ -146,9 +147,12 @@ class Engine:
 
     def _next(self, run: JobRun) -> list[tuple[Work, Lead]]:
         """Read the next leads that nobody has in hand, and look up at once what they will ask first."""
-        most = 2 * self._workers
-        fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), run.in_hand | run.passed)
-        run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
+        most, besides = 2 * self._workers, run.in_hand | run.passed
+        if run.sample_end is not None:
+            fresh = self._jobs.sampled(run.job.id, run.sample_end, most, besides)
+        else:
+            fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), besides)
+            run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
         leads = [run.lead(work) for work in fresh]
         self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))
         return list(zip(fresh, leads, strict=True))

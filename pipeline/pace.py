@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.quota import gap
+from pipeline.quota import even_step
 
 if TYPE_CHECKING:
     from pipeline.limits import Limits, Spent
@@ -24,7 +24,7 @@ class Pace:
         """A request takes its turn now; say when the next one has its own."""
         if self._limits.spread:
             end = self._end(now)
-            self.next_at = now + gap(now, end, self._left(end, spent))
+            self.next_at = now + even_step(now, end, self._left(end, spent))
 
     def _end(self, now: float) -> float:
         closes, stop_at = self._limits.window.closes(now, self._began), self._limits.stop_at

@@ -11,8 +11,8 @@ from pipeline.app import held, policies_of, run_of
 from pipeline.errors import UsageError
 from pipeline.planner import ahead
 from pipeline.session import every_account, known_answers, state_path
-from pipeline.settings import duration
 from pipeline.store import Store
+from pipeline.written import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

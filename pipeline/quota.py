@@ -60,7 +60,7 @@ class Window:
         return datetime.combine(day, time(0), self._zone).timestamp()
 
 
-def gap(now: float, end: float, left: int) -> float:
+def even_step(now: float, end: float, left: int) -> float:
     """Seconds until the next request but one, so that what is left lasts evenly until the end."""
     return max(0.0, end - now) / left if left > 0 else 0.0
 

@@ -12,7 +12,7 @@ from pipeline.app import held, named_jobs, open_run, rewrite_if_stale, run_of
 from pipeline.errors import UsageError
 from pipeline.planner import at_most
 from pipeline.session import known_answers, session
-from pipeline.settings import duration
+from pipeline.written import duration
 
 if TYPE_CHECKING:
     from pipeline.engine import JobRun

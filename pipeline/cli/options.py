@@ -90,6 +90,7 @@ POLICY = (
     ),
     _flag("--new-policy", "Ask unfinished rows by changed questions."),
 )
+SAMPLE = (_text("--sample", "N|P%", "Only so many leads, or that share of them; without it the job goes on."),)
 INPUT = (
     click.option("--column", "columns", type=Columns(), multiple=True, help="Which column is what; repeatable."),
     _text("--encoding", "NAME", "The list's encoding, e.g. cp1252."),

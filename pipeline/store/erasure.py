@@ -11,6 +11,7 @@ import orjson
 
 from pipeline.erased import Erased, erased_input
 from pipeline.model import Status
+from pipeline.sample import place_of
 from pipeline.store.jobs import reopen_row
 from pipeline.store.records import COPIED, COPY, FREE, READY, Work
 from pipeline.store.sql import SQL
@@ -169,7 +170,8 @@ def _erase_row(
     work = kept.work
     copy = work.state in (COPY, COPIED)
     state = COPIED if copy else Status.INVALID
-    row = (erased.row_id(work.lead_id), company, state, None if copy else now, erased_input(), work.id)
+    lead_id = erased.row_id(work.lead_id)
+    row = (lead_id, place_of(lead_id), company, state, None if copy else now, erased_input(), work.id)
     db.execute(SQL["erase_lead"], row)
     if kept.subject:
         db.execute(SQL["erase"], (erased.row_mark(kept.subject), now))

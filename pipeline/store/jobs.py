@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,6 +13,7 @@ import orjson
 from pipeline.errors import ConfigError
 from pipeline.model import FINISHED, Status
 from pipeline.order import AGED, AGED_SHARE, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, work_order
+from pipeline.sample import PLACES
 from pipeline.store.records import (
     COPIED,
     COPY,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pipeline.sample import Sample
     from pipeline.store.commit import Committer, Transaction
 
 
@@ -158,6 +163,20 @@ class Jobs:
         ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job))}
         return list(ordered.values())[:limit]
 
+    def sampled(self, job: int, before: int, limit: int, besides: Iterable[int] = ()) -> list[Work]:
+        """The next leads of a sample that ends before that place, in the order of their places."""
+        in_hand = orjson.dumps(list(besides)).decode()
+        return [Work(*row) for row in self._reader.execute(SQL["sampled_next"], (job, before, in_hand, limit))]
+
+    def end_of(self, job: int, sample: Sample) -> int:
+        """The place before which a job's sample ends. Costs what the sample has leads, whatever the list has."""
+        if sample.leads is None:
+            return math.ceil((sample.share or 0.0) * PLACES)
+        states = (READY, DEFERRED, *FINISHED)
+        places = merge(*(self._reader.execute(SQL["places"], (job, state)) for state in states))
+        last = next(islice(places, sample.leads - 1, None), (PLACES,))
+        return int(last[0]) + 1
+
     def chances(self, job: int) -> Chances:
         """What leads need after their search: this job's experience or, while it is short, the account's."""
         own = dict(self._reader.execute(SQL["chances"], (job,)).fetchall())
@@ -165,9 +184,13 @@ class Jobs:
             return Chances(own)
         return Chances(dict(self._reader.execute(SQL["account_chances"], (self._account,)).fetchall()))
 
-    def next_due(self, job: int) -> float | None:
-        """When the earliest deferred lead may be asked again."""
-        due: float | None = self._reader.execute(SQL["earliest_deferred"], (job,)).fetchone()[0]
+    def next_due(self, job: int, before: int | None = None) -> float | None:
+        """When the earliest deferred lead may be asked again, of all or of a sample that ends before that place."""
+        if before is None:
+            row = self._reader.execute(SQL["earliest_deferred"], (job,)).fetchone()
+        else:
+            row = self._reader.execute(SQL["sampled_due"], (job, before)).fetchone()
+        due: float | None = row[0]
         return due
 
     def copies(self, work: Work) -> list[tuple[int, str]]:

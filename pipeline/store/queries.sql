@@ -100,6 +100,22 @@ FROM company c CROSS JOIN lead l ON l.id =
 WHERE c.job = ? AND c.rank = 1 AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
 ORDER BY c.priority DESC, c.waiting DESC, c.id LIMIT ?;
 
+-- :sampled_next
+-- Leads of a sample, in the order of their places: what a quota cuts short is a fair sample too.
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
+FROM lead l CROSS JOIN company c
+WHERE l.job = ? AND l.state = 'ready' AND l.sample < ? AND c.id = l.company
+AND l.id NOT IN (SELECT value FROM json_each(?))
+ORDER BY l.sample LIMIT ?;
+
+-- :places
+-- The leads of a job that are in one state, by place.
+SELECT sample FROM lead WHERE job = ? AND state = ? ORDER BY sample;
+
+-- :sampled_due
+-- When the earliest deferred lead of a sample may be asked again.
+SELECT min(not_before) FROM lead INDEXED BY lead_sample WHERE job = ? AND state = 'deferred' AND sample < ?;
+
 -- :oldest
 -- The companies that were taken in first and still have waiting leads, each with one.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
@@ -123,7 +139,7 @@ WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT 
 -- Finished leads after a given one, to write the output again.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting,
     l.replayed_at, l.state, l.reason, l.finished_at
-FROM lead l JOIN company c ON c.id = l.company
+FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready', 'deferred')
 ORDER BY l.id LIMIT ?;
 
@@ -182,8 +198,9 @@ ON CONFLICT DO NOTHING;
 SELECT id, subject, seen, state, company, priority FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;
 
 -- :insert_lead
-INSERT INTO lead (job, row, lead_id, occurrence, original, subject, company, priority, state, need, taken_in, seen, input)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO lead (job, row, lead_id, occurrence, original, subject, company, priority, state, need, sample, taken_in, seen,
+    input)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :seen_again
 -- A known row is in the list again; its other columns matter only while it has no line.
@@ -297,11 +314,11 @@ DELETE FROM purged WHERE account = ? AND key = ?;
 -- All rows of a job, duplicates too, after a given one.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
     l.state, l.reason, coalesce(l.finished_at, 0), l.original, l.subject
-FROM lead l JOIN company c ON c.id = l.company
+FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? ORDER BY l.id LIMIT 500;
 
 -- :erase_lead
-UPDATE lead SET lead_id = ?, subject = x'', company = ?, priority = 0, need = 0, state = ?, not_before = 0,
+UPDATE lead SET lead_id = ?, sample = ?, subject = x'', company = ?, priority = 0, need = 0, state = ?, not_before = 0,
 reason = 'erased', finished_at = ?, input = ? WHERE id = ? RETURNING job;
 
 -- :mask_lead
@@ -330,5 +347,5 @@ SELECT 1 FROM purged WHERE account = ? AND key = ?;
 
 -- :unfinished
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
-FROM lead l JOIN company c ON c.id = l.company
+FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id LIMIT 500;

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
+from pipeline.sample import place_of
 from pipeline.store.records import COPIED, COPY, DEFERRED, READY, TO_SEARCH
 from pipeline.store.sql import SQL
 
@@ -89,6 +90,7 @@ class TakeIn:
             row.priority,
             state,
             need,
+            place_of(lead_id),
         )
         self._db.execute(SQL["insert_lead"], (*values, intake.now, intake.number, row.input))
         self._states[state] += 1

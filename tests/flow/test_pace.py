@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,7 @@ def sent(site: Site) -> list[float]:
 
 
 def steps(times: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def of_day(zone: str, text: str) -> float:
@@ -86,8 +87,8 @@ def test_days_on_which_clocks_change_are_as_long_as_they_are(tmp_path: Path, day
 def test_stop_at_and_max_requests_are_what_is_spread_over_and_what_is_spread(tmp_path: Path) -> None:
     """Ten requests until a time two hours away: one every twelve minutes."""
     site, leads = many(tmp_path)
-    stop = datetime.fromtimestamp(START + 7_200).strftime("%H:%M")
-    end = 7_200 - datetime.fromtimestamp(START).second
+    stop = datetime.fromtimestamp(START + 7_200).astimezone().strftime("%H:%M")
+    end = 7_200 - datetime.fromtimestamp(START).astimezone().second
     report = site.night(leads, **SPREAD, stop_at=stop, max_requests=10)
     assert (len(sent(site)), report.stopped.why) == (10, Stop.MAX_REQUESTS)
     assert steps(sent(site)) == pytest.approx([end / 10] * 9, rel=0.01)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.quota import DAY, GUARD, PERMIT_SECONDS, Window, date_of, gap, latest_possible
+from pipeline.quota import DAY, GUARD, PERMIT_SECONDS, Window, date_of, even_step, latest_possible
 
 ROLLING = Window()
 
@@ -200,11 +200,11 @@ def test_what_is_left_goes_in_even_steps_and_is_used_when_the_window_ends(length
     now, end = 1_000_000.0, 1_000_000.0 + length
     steps = []
     for rest in range(left, 0, -1):
-        steps.append(gap(now, end, rest))
+        steps.append(even_step(now, end, rest))
         now += steps[-1]
     assert now == pytest.approx(end)
     assert max(steps) == pytest.approx(min(steps), abs=1e-3)
-    assert gap(now, end, 0) == gap(end + 1, end, left) == 0.0
+    assert even_step(now, end, 0) == even_step(end + 1, end, left) == 0.0
 
 
 @pytest.mark.parametrize(("zone", "first", "second", "hours"), LENGTHS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
+from pipeline.engine import Engine, JobRun
 from pipeline.errors import ConfigError, JobHeld, StateError, UsageError
 from pipeline.fetcher import SteppedAside
 from pipeline.intake import take_in
@@ -27,10 +27,11 @@ from pipeline.model import (
     Stop,
     Stopped,
 )
-from pipeline.planner import REFUSED_FRESH
+from pipeline.planner import REFUSED_FRESH, at_most
+from pipeline.projection import rewrite, write_late_copies
 from pipeline.quota import DAY
 from pipeline.report import report_of
-from pipeline.session import Parts, Session, fetching, session
+from pipeline.session import Parts, Session, fetching, found_before, known_answers, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
 
@@ -50,7 +51,7 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     settings = parts.settings
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
-    key = _key_if_needed(settings)
+    key = key_if_needed(settings)
     source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
     async with session(parts) as opened:
         job = await _job(opened, name, output)
@@ -58,17 +59,17 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
             # another run may have had the job since it was looked up
             job = await _agreed(opened, opened.store.jobs.again(job))
             await take_in(opened, job, source)
-            return await _work_on(opened, [opened.store.jobs.again(job)], key)
+            return await work_on(opened, [opened.store.jobs.again(job)], key)
 
 
 async def resume(parts: Parts, names: Iterable[str]) -> Report:
     """Go on with unfinished jobs in one run on one budget."""
-    key = _key_if_needed(parts.settings)
+    key = key_if_needed(parts.settings)
     async with session(parts) as opened:
         locks: list[Lock] = []
         try:
             jobs = _unfinished(opened, names, locks)
-            return await _work_on(opened, jobs, key)
+            return await work_on(opened, jobs, key)
         finally:
             for lock in locks:
                 lock.release()
@@ -94,7 +95,8 @@ def named_jobs(opened: Session, names: Iterable[str]) -> list[Job]:
     return [job for job in found.values() if job is not None]
 
 
-def _key_if_needed(settings: Settings) -> str:
+def key_if_needed(settings: Settings) -> str:
+    """The key, unless the run may ask nothing."""
     return "" if settings.max_requests == 0 and settings.api_key is None else settings.key()
 
 
@@ -200,7 +202,8 @@ def _unfinished(opened: Session, names: Iterable[str], locks: list[Lock]) -> lis
 # --- working ------------------------------------------------------------------------------------------
 
 
-async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
+async def work_on(opened: Session, jobs: list[Job], key: str) -> Report:
+    """Work on jobs whose locks are held, on one budget."""
     runs: list[JobRun] = []
     unusable = []
     try:
@@ -230,8 +233,15 @@ def run_of(opened: Session, job: Job) -> JobRun:
         StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
     )
     columns = [job.source.get("columns", {}), *job.source.get("earlier", [])]
-    policy = policies_of(opened.parts.settings, job)[0]
-    return JobRun(job, policy, columns, output, has_copies=opened.store.jobs.has_late_copies(job.id))
+    policies = policies_of(opened.parts.settings, job)
+    return JobRun(
+        job,
+        policies[0],
+        columns,
+        output,
+        has_copies=opened.store.jobs.has_late_copies(job.id),
+        found_before=lambda lead, work: found_before(opened.store, lead, work, policies),
+    )
 
 
 async def open_run(opened: Session, job: Job) -> JobRun:
@@ -334,6 +344,18 @@ def _next_due(opened: Session, runs: list[JobRun]) -> float | None:
         return None
     dues = [opened.store.jobs.next_due(run.job.id, run.sample_end) for run in runs]
     return min((due for due in dues if due is not None), default=None)
+
+
+def requests_at_most(opened: Session, run: JobRun, works: Iterable[Work]) -> int:
+    """Requests these rows may need, repeats apart: a question that rows share counts once."""
+    keys: set[bytes] = set()
+    follow = 0
+    for work in works:
+        lead = run.lead(work)
+        open_, more = at_most(lead, known_answers(opened.store, lead, work, run.policy), run.policy)
+        keys |= open_
+        follow += more
+    return len(keys) + follow
 
 
 # --- questions without a list -------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from pipeline.observe.summary import flips_json
 from pipeline.protocol import iso
 from pipeline.session import Parts, account_of, limits_of, state_path
 from pipeline.store import Store
@@ -24,6 +25,7 @@ def overview(settings: Settings) -> dict[str, Any]:
         "account": account_of(settings),
         "plan": {"name": settings.plan, "is_set": settings.plan_is_set},
         "state": str(path),
+        "flips": [],
         "jobs": [],
     }
     usage, now = Usage(0, 0, None, None, None, None), time.time()
@@ -31,6 +33,7 @@ def overview(settings: Settings) -> dict[str, Any]:
         with Store.open(path, account_of(settings), inline=True) as store:
             now += store.ledger.clock_offset(now)
             usage = store.ledger.usage(limits.window, limits.quota, now)
+            told["flips"] = flips_json(store.ledger.flips())
             told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
     used = usage.used + usage.under_way
     shut = usage.shut_until if usage.shut_until and usage.shut_until > now else None

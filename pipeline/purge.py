@@ -63,4 +63,6 @@ def _needed(opened: Session, job: Job) -> Iterator[bytes]:
         for policy in policies_of(opened.parts.settings, job):
             answers = known_answers(store, lead, work, policy)
             yield from answers
+            for at in work.conclusions:
+                yield from known_answers(store, lead, work._replace(fresh_from=0.0), policy, at)
             yield from (question.key for question in ahead(lead, answers, policy))

@@ -45,6 +45,7 @@ def report_of(opened: Session, runs: list[JobRun], unusable: list[str]) -> Repor
         ended_at=budget.clock(),
         finish_days=_days(pending, opened, usage),
         unusable=unusable,
+        flips=opened.store.ledger.flips(),
     )
 
 

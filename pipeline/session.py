@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pipeline.budget import Budget
 from pipeline.credit import Ceilings
 from pipeline.events import CreditsForgotten, Event, RequestsLost, RowFinished
+from pipeline.facts import gather, keep, used
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
 from pipeline.model import Answer, Lead, Policy, Status, Stop
@@ -30,11 +32,12 @@ from pipeline.settings import FOREVER
 from pipeline.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from pipeline.erased import Erased
+    from pipeline.facts import Facts
     from pipeline.fetcher import Sender
     from pipeline.model import Permit
     from pipeline.protocol import RawReply
@@ -137,18 +140,34 @@ class Session:
         return self.store.ledger.usage(limits.window, limits.quota, self.budget.clock())
 
 
-def known_answers(store: Store, lead: Lead, work: Work, policy: Policy) -> dict[bytes, Answer]:
-    """Follow the planner as far as the journal goes."""
+def known_answers(
+    store: Store, lead: Lead, work: Work, policy: Policy, until: float = math.inf
+) -> dict[bytes, Answer]:
+    """Follow the planner as far as the journal goes, or went at an earlier moment."""
     answers: dict[bytes, Answer] = {}
     while isinstance(step := next_step(lead, answers, policy, 0.0), Ask):
         before = len(answers)
         for question in step.questions:
-            known = recall(store.ledger.history(question), work.taken_in, policy, work.replayed_at)
+            history = [answer for answer in store.ledger.history(question) if answer.received_at <= until]
+            known = recall(history, work.taken_in, policy, work.replayed_at, work.fresh_from)
             if known is not None:
                 answers[question.key] = known
         if len(answers) == before:
             break
     return answers
+
+
+def found_before(store: Store, lead: Lead, work: Work, policies: Sequence[Policy]) -> Facts | None:
+    """What a refreshed row held before, conclusion by conclusion; None for a row that never was refreshed."""
+    facts: Facts | None = None
+    for at in work.conclusions:
+        before = work._replace(fresh_from=0.0)
+        known = ((known_answers(store, lead, before, policy, at), policy) for policy in policies)
+        answers, policy = next(filter(itemgetter(0), known), ({}, policies[0]))
+        then = gather(lead, answers, policy)
+        then = then._replace(rests_on=tuple(used(then, answers)))
+        facts = then if facts is None else keep(lead, facts, then)
+    return facts
 
 
 def limits_of(parts: Parts) -> Limits:

@@ -11,6 +11,7 @@ from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
 from pipeline.cli.purge import purge
+from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
 from pipeline.cli.sandbox import sandbox
 from pipeline.cli.status import status
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, status, replay, forget, purge, doctor, sandbox):
+for command in (enrich, resume, verify, refresh, status, replay, forget, purge, doctor, sandbox):
     cli.add_command(command)
 
 

@@ -45,6 +45,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if credits_["read_at"]:
         left += f", last read on {_local(credits_['read_at'])}"
     lines = [f"Account   {told['account']}", f"Quota     {window}", f"Credits   {left}"]
+    lines += [
+        f"Changed   {flip['endpoint']}: {flip['changed']:,} of {flip['asked_again']:,} answers asked for again after "
+        f"{flip['days']} days"
+        for flip in told["flips"]
+    ]
     for job in told["jobs"]:
         lines += ["", f"Job       {job['job']}", f"Rows      {_states(job)}"]
         if job["held_by"]:

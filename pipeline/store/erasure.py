@@ -12,7 +12,7 @@ import orjson
 from pipeline.erased import Erased, erased_input
 from pipeline.model import Status
 from pipeline.sample import place_of
-from pipeline.store.jobs import reopen_row
+from pipeline.store.jobs import let_go, reopen_row
 from pipeline.store.records import COPIED, COPY, FREE, READY, Work
 from pipeline.store.sql import SQL
 from pipeline.store.takein import count
@@ -154,7 +154,7 @@ def _listed(keys: Iterable[bytes]) -> str:
 
 def _erase_rows(db: sqlite3.Connection, erased: Erased, job: int, erasure: Erasure, now: float) -> None:
     for work in erasure.reopened:
-        reopen_row(db, job, work)
+        (let_go if work.held else reopen_row)(db, job, work)
     db.executemany(SQL["mask_lead"], [(text, reason, work.id) for work, text, reason in erasure.masked])
     company = db.execute(SQL["company"], (job, OWN_COMPANY, None, FREE, 0.0)).fetchone()[0]
     changes: Counter[str] = Counter()

@@ -258,6 +258,20 @@ class Jobs:
 
         await self._committer.run(replay)
 
+    async def refresh(self, job: int, works: Sequence[tuple[Work, bool]], fresh_from: float) -> None:
+        """Make finished leads ready again though their lines stay; of each: whether its search is to be asked."""
+
+        def refresh(tx: Transaction) -> None:
+            for work, search in works:
+                concluded = orjson.dumps([*work.conclusions, work.finished_at]).decode()
+                if search:
+                    tx.db.execute(SQL["search_company_again"], (work.company,))
+                tx.db.execute(SQL["refresh"], (fresh_from, concluded, search, work.id))
+                tx.db.execute(SQL["waiting"], (1, work.company))
+                count(tx.db, job, {work.state: -1, READY: 1})
+
+        await self._committer.run(refresh)
+
     async def put_back(self, job: int, work: Work, progress: Progress) -> None:
         """Leave a lead for later, noting how far it got, so that it comes when it is due."""
 
@@ -284,8 +298,8 @@ class Jobs:
             yield from (Work(*row) for row in rows)
             last = rows[-1][0]
 
-    def lines_of(self, job: int, lead_id: str) -> list[tuple[int, int, str, int | None]]:
-        """Id, row, state and original of the rows that a line with this lead_id may stand for."""
+    def lines_of(self, job: int, lead_id: str) -> list[tuple[int, int, str, float]]:
+        """Id, row, state and last conclusion of the rows that a line with this lead_id may stand for."""
         return self._reader.execute(SQL["lines_of"], (job, lead_id)).fetchall()
 
     def copied_rows(self, work: Work) -> list[tuple[int, int, str]]:
@@ -324,6 +338,8 @@ def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], commit
     db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
     _note(db, job, [(done.work, done.progress) for done in finishes])
     count(db, job, dict(states))
+    if any(done.work.held for done in finishes):
+        db.execute(SQL["stale"], (job,))
     db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
 
 
@@ -337,14 +353,21 @@ def _note(db: sqlite3.Connection, job: int, gone: Sequence[tuple[Work, Progress]
 
 
 def reopen_row(db: sqlite3.Connection, job: int, work: Work) -> None:
-    """Make a finished lead ready again; its duplicates wait for it."""
+    """Make a finished lead ready again; its duplicates wait for it. A refresh just goes on."""
     state = db.execute(SQL["state_of"], (work.id,)).fetchone()[0]
     if state == READY:
         return
-    db.execute(SQL["reopen"], (work.id,))
+    db.execute(SQL["reopen"], (work.finished_at if work.held else None, work.id))
     db.execute(SQL["waiting"], (1, work.company))
-    copies = db.execute(SQL["uncopy"], (work.id,)).rowcount
+    copies = 0 if work.held else db.execute(SQL["uncopy"], (work.id,)).rowcount
     count(db, job, {state: -1, READY: 1, COPIED: -copies, COPY: copies})
+
+
+def let_go(db: sqlite3.Connection, job: int, work: Work) -> None:
+    """Drop the line of a lead that is being refreshed; its duplicates wait for it."""
+    db.execute(SQL["let_go"], (work.id,))
+    copies = db.execute(SQL["uncopy"], (work.id,)).rowcount
+    count(db, job, {COPIED: -copies, COPY: copies})
 
 
 def _prune(db: sqlite3.Connection, intake: Intake) -> int:

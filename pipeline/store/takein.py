@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.sample import place_of
-from pipeline.store.records import COPIED, COPY, DEFERRED, READY, TO_SEARCH
+from pipeline.store.records import COPIED, COPY, READY, TO_SEARCH
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class TakeIn:
     def _changed(self, row: Row, lead: int, state: str, company: int) -> None:
         """What matters changed under an id: the lead is asked again, and its old line goes."""
         new_company, need = self._company(row)
+        (has_line,) = self._db.execute("SELECT finished_at IS NOT NULL FROM lead WHERE id = ?", (lead,)).fetchone()
         values = (row.subject, new_company, need, self._intake.now, self._intake.number, row.input, lead)
         self._db.execute(SQL["change_lead"], values)
         if state == READY:
@@ -118,7 +119,7 @@ class TakeIn:
         self._states[state] -= 1
         self._states[READY] += 1
         self._changes += 1
-        if state not in (READY, DEFERRED):
+        if has_line:
             copies = self._db.execute(SQL["uncopy"], (lead,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))

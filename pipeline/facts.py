@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.matcher import Match, match
@@ -28,7 +29,7 @@ from pipeline.normalize import e164
 from pipeline.protocol import iso, phones_question, search_question, verify_question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 VERIFIED: Final = 0.90
 PROBABLE: Final = 0.70
@@ -258,7 +259,7 @@ def keep(lead: Lead, old: Facts, new: Facts) -> Facts:
         email=email,
         phone=phone,
         match=replace(chosen, candidates=new.match.candidates if new.search else chosen.candidates),
-        rests_on=old.rests_on,
+        rests_on=_distinct(old.rests_on, new.rests_on),
     )
 
 
@@ -273,6 +274,10 @@ def _more_phone(old: PhoneLine | None, new: PhoneLine | None) -> PhoneLine | Non
     if old is None or new is None:
         return new or old
     return new if (new.confidence or 0.0) >= (old.confidence or 0.0) else old
+
+
+def _distinct(*several: Iterable[Answer]) -> tuple[Answer, ...]:
+    return tuple({(answer.question.key, answer.received_at): answer for answer in chain(*several)}.values())
 
 
 def _same_person(one: Contact | None, other: Contact | None) -> bool:
@@ -309,7 +314,7 @@ def enriched(
         email=facts.email,
         phone=facts.phone,
         candidates=facts.match.candidates,
-        calls=tuple(_call(answer) for answer in [*used(facts, answers), *facts.rests_on]),
+        calls=tuple(_call(answer) for answer in _distinct(used(facts, answers), facts.rests_on)),
         reason=reason,
         enriched_at=iso(at),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -70,7 +71,7 @@ def test_fresh_rows_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_stale_rows_are_asked_again_once_a_question_and_get_new_lines(tmp_path: Path) -> None:
-    """The same answers: lines as before but for their dates; as many requests as the first time, and a dry run tells."""
+    """The same answers: lines as before but for their dates; a dry run tells the most requests."""
     site = old(tmp_path)
     before, asked = by_row(site), len(site.server.log)
     told_before = look(site, 100 * DAY)
@@ -138,9 +139,7 @@ def test_an_api_that_fails_takes_nothing_away(tmp_path: Path) -> None:
     """Refused, or no answer for three nights: what a row had it keeps."""
     site = old(tmp_path, 2)
     before = by_row(site)
-    site.server.account.line_up(
-        [Fault.SAID_NO, None, Fault.BAD_REQUEST, None, Fault.SAID_NO, None, Fault.BAD_REQUEST]
-    )
+    site.server.account.line_up((Fault.SAID_NO, None, Fault.BAD_REQUEST, None) * 2)
     go(site, 100 * DAY, wait=True)
     after = by_row(site)
     for row, line in before.items():
@@ -213,9 +212,8 @@ def test_flip_rates_are_those_of_the_journal(tmp_path: Path) -> None:
     report = go(site, 130 * DAY, wait=True)
     counts: dict[tuple[str, bool], list[int]] = {}
     for before, after in pairs(site):
-        count = counts.setdefault(
-            (str(before.question.endpoint), after.received_at > before.received_at + 90 * DAY), [0, 0]
-        )
+        late = after.received_at > before.received_at + 90 * DAY
+        count = counts.setdefault((str(before.question.endpoint), late), [0, 0])
         count[0] += 1
         count[1] += flipped(before, after)
     told_ = {(flip.endpoint, flip.age == 90): [flip.n, flip.changed] for flip in report.flips}
@@ -234,9 +232,8 @@ def pairs(site: Site) -> list[tuple[Any, Any]]:
     from pipeline.protocol import decode  # noqa: PLC0415
 
     with sqlite3.connect(site.folder / "state.db") as db:
-        rows = db.execute(
-            "SELECT key, endpoint, status, body, received_at FROM answer ORDER BY key, received_at"
-        ).fetchall()
+        select = "SELECT key, endpoint, status, body, received_at FROM answer"
+        rows = db.execute(f"{select} ORDER BY key, received_at").fetchall()
     db.close()
     answers = []
     for key, endpoint, status, body, at in rows:
@@ -245,11 +242,7 @@ def pairs(site: Site) -> list[tuple[Any, Any]]:
         verdict = decode(question, status, body)
         answers.append(Answer(question, verdict.outcome, verdict.reply, at))
     sound_ones = [answer for answer in answers if told(answer)]
-    return [
-        (before, after)
-        for before, after in zip(sound_ones, sound_ones[1:], strict=False)
-        if before.question.key == after.question.key
-    ]
+    return [(before, after) for before, after in pairwise(sound_ones) if before.question.key == after.question.key]
 
 
 def test_what_cannot_be_refreshed_is_said(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
         left += f", last read on {_local(credits_['read_at'])}"
     lines = [f"Account   {told['account']}", f"Quota     {window}", f"Credits   {left}"]
     lines += [
-        f"Changed   {flip['endpoint']}: {flip['changed']:,} of {flip['asked_again']:,} answers asked for again after "
-        f"{flip['days']} days"
+        f"Changed   {flip['endpoint']}: {flip['changed'] / flip['asked_again']:.0%} of {flip['asked_again']:,} "
+        f"answers asked for again after {flip['days']} days"
         for flip in told["flips"]
     ]
     for job in told["jobs"]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
-from pipeline.engine import Engine, JobRun, rewrite, write_late_copies
+from pipeline.engine import Engine, JobRun
 from pipeline.errors import InputUnusable, StateError, UsageError
+from pipeline.facts import gather, keep, used
 from pipeline.fetcher import SteppedAside
 from pipeline.intake import take_in
 from pipeline.jobs import agreed, asked_as_said, begun_or_found, held, unfinished
@@ -29,18 +31,22 @@ from pipeline.model import (
     Stop,
     Stopped,
 )
-from pipeline.observe.summary import JobReport, Report
-from pipeline.planner import REFUSED_FRESH
+from pipeline.planner import REFUSED_FRESH, at_most
+from pipeline.projection import rewrite, write_late_copies
 from pipeline.quota import DAY
-from pipeline.session import Parts, Session, fetching, finish_days, session
+from pipeline.report import report_of
+from pipeline.session import Parts, Session, fetching, known_answers, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from pipeline.facts import Facts
+    from pipeline.observe.summary import Report
     from pipeline.settings import Settings
     from pipeline.sources import Source
+    from pipeline.store import Store
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job, Work
 
@@ -52,7 +58,7 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     settings = parts.settings
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
-    key = _key_if_needed(settings)
+    key = key_if_needed(settings)
     source = open_source(leads, columns=_columns(settings), encoding=settings.encoding)
     _refuse_without_email(settings, source)
     async with session(parts) as opened:
@@ -61,17 +67,17 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
             # another run may have had the job since it was looked up
             job = await agreed(opened, opened.store.jobs.again(job))
             await take_in(opened, job, source)
-            return await _work_on(opened, [opened.store.jobs.again(job)], key)
+            return await work_on(opened, [opened.store.jobs.again(job)], key)
 
 
 async def resume(parts: Parts, names: Iterable[str], said: Iterable[str] = ()) -> Report:
     """Go on with unfinished jobs in one run on one budget; `said` are questions named on this command line."""
-    key = _key_if_needed(parts.settings)
+    key = key_if_needed(parts.settings)
     async with session(parts) as opened:
         locks: list[Lock] = []
         try:
             jobs = [await asked_as_said(opened, job, said) for job in unfinished(opened, names, locks)]
-            return await _work_on(opened, jobs, key)
+            return await work_on(opened, jobs, key)
         finally:
             for lock in locks:
                 lock.release()
@@ -101,14 +107,16 @@ def _columns(settings: Settings) -> dict[str, str]:
     return settings.columns | ({"priority": settings.priority} if settings.priority else {})
 
 
-def _key_if_needed(settings: Settings) -> str:
+def key_if_needed(settings: Settings) -> str:
+    """The key, unless the run may ask nothing."""
     return "" if settings.max_requests == 0 and settings.api_key is None else settings.key()
 
 
 # --- working ------------------------------------------------------------------------------------------
 
 
-async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
+async def work_on(opened: Session, jobs: list[Job], key: str) -> Report:
+    """Work on jobs whose locks are held, on one budget."""
     runs: list[JobRun] = []
     unusable = []
     try:
@@ -121,13 +129,15 @@ async def _work_on(opened: Session, jobs: list[Job], key: str) -> Report:
                 unusable.append(str(error))
             else:
                 runs.append(run)
+                if share := opened.parts.settings.share:
+                    run.sample_end = opened.store.jobs.end_of(job.id, share)
         await _until_done(opened, runs, key)
         for run in runs:
             await rewrite_if_stale(opened, run)
     finally:
         for run in runs:
             run.output.close()
-    return await _report(opened, runs, unusable)
+    return report_of(opened, runs, unusable)
 
 
 def run_of(opened: Session, job: Job) -> JobRun:
@@ -136,8 +146,28 @@ def run_of(opened: Session, job: Job) -> JobRun:
         StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
     )
     columns = [job.source.get("columns", {}), *job.source.get("earlier", [])]
-    policy = policies_of(opened.parts.settings, job)[0]
-    return JobRun(job, policy, columns, output, has_copies=opened.store.jobs.has_late_copies(job.id))
+    policies = policies_of(opened.parts.settings, job)
+    return JobRun(
+        job,
+        policies[0],
+        columns,
+        output,
+        has_copies=opened.store.jobs.has_late_copies(job.id),
+        found_before=lambda lead, work: _found_before(opened.store, lead, work, policies),
+    )
+
+
+def _found_before(store: Store, lead: Lead, work: Work, policies: Sequence[Policy]) -> Facts | None:
+    """What a refreshed row held before, conclusion by conclusion; None for a row that never was refreshed."""
+    facts: Facts | None = None
+    for at in work.conclusions:
+        before = work._replace(fresh_from=0.0)
+        known = ((known_answers(store, lead, before, policy, at), policy) for policy in policies)
+        answers, policy = next(filter(itemgetter(0), known), ({}, policies[0]))
+        then = gather(lead, answers, policy)
+        then = then._replace(rests_on=tuple(used(then, answers)))
+        facts = then if facts is None else keep(lead, facts, then)
+    return facts
 
 
 async def open_run(opened: Session, job: Job) -> JobRun:
@@ -230,58 +260,30 @@ async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
 
 
 def _something_ready(opened: Session, run: JobRun) -> bool:
-    due = opened.store.jobs.next_due(run.job.id)
-    return bool(opened.store.jobs.ready(run.job.id, 1)) or (due is not None and due <= opened.budget.clock())
+    jobs, job, end = opened.store.jobs, run.job.id, run.sample_end
+    ready = jobs.ready(job, 1) if end is None else jobs.sampled(job, end, 1)
+    due = jobs.next_due(job, end)
+    return bool(ready) or (due is not None and due <= opened.budget.clock())
 
 
 def _next_due(opened: Session, runs: list[JobRun]) -> float | None:
     """With --wait: when the next deferred lead may be asked; else nothing is waited for."""
     if not opened.parts.settings.wait or opened.budget.stopped is not None:
         return None
-    dues = [opened.store.jobs.next_due(run.job.id) for run in runs]
+    dues = [opened.store.jobs.next_due(run.job.id, run.sample_end) for run in runs]
     return min((due for due in dues if due is not None), default=None)
 
 
-async def _report(opened: Session, runs: list[JobRun], unusable: list[str]) -> Report:
-    budget, jobs = opened.budget, opened.store.jobs
-    reports = [
-        JobReport(
-            name=run.job.name,
-            output=run.job.output,
-            counts=jobs.counts(run.job.id),
-            rows=run.job.rows,
-            cut_short=run.job.cut_short,
-            finished_now=opened.tallies.finished[run.job.id],
-        )
-        for run in runs
-    ]
-    pending = sum(report.counts.pending for report in reports)
-    usage, closed = opened.usage(), budget.stopped is not None and budget.stopped.why is Stop.QUOTA
-    return Report(
-        jobs=reports,
-        stopped=budget.stopped or Stopped(Stop.DONE, _done_sentence(reports)),
-        requests=budget.spent.by_endpoint,
-        outcomes={outcome.value: n for outcome, n in budget.spent.outcomes.items()},
-        saved=opened.tallies.saved,
-        credits_watched=usage.credits is not None,
-        usage=usage,
-        quota=budget.limits.quota,
-        reserve_credits=budget.limits.reserve_credits,
-        state=opened.store.path,
-        started_at=opened.started_at,
-        ended_at=budget.clock(),
-        finish_days=finish_days(opened.store, budget.limits, usage, pending, budget.clock(), closed=closed),
-        unusable=unusable,
-    )
-
-
-def _done_sentence(reports: list[JobReport]) -> str:
-    if pending := sum(report.counts.pending for report in reports):
-        wait = "row waits" if pending == 1 else "rows wait"
-        return f"Done for now: {pending:,} {wait} for a later window, because their question was not settled."
-    if any(report.cut_short for report in reports):
-        return "Done for now: every row taken in is finished."
-    return "Done: every row is finished."
+def requests_at_most(opened: Session, run: JobRun, works: Iterable[Work]) -> int:
+    """Requests these rows may need, repeats apart: a question that rows share counts once."""
+    keys: set[bytes] = set()
+    follow = 0
+    for work in works:
+        lead = run.lead(work)
+        open_, more = at_most(lead, known_answers(opened.store, lead, work, run.policy), run.policy)
+        keys |= open_
+        follow += more
+    return len(keys) + follow
 
 
 # --- questions without a list -------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from pipeline.events import (
 from pipeline.lanes import Lanes
 from pipeline.limits import PAUSES, Halted, Limits, Spent
 from pipeline.model import JOURNALED, UNSENT, Outcome, Permit, Question, SearchReply, Stop, Stopped
+from pipeline.pace import Pace
 from pipeline.protocol import RawReply, Verdict, server_time
 from pipeline.purse import Purse
 from pipeline.quota import GUARD, PERMIT_SECONDS
@@ -72,6 +73,7 @@ class Budget:
         self._circuit = Circuit()
         self._last_ill = 0
         self._limiter = limits.limiter()
+        self._pace = Pace(limits, ledger, now())
         self._lanes = Lanes()
         self._stopping = asyncio.Event()
         self._places = asyncio.Semaphore(limits.concurrency)
@@ -233,10 +235,10 @@ class Budget:
         while True:
             while (wait := self._obstacle(question)) is not None:
                 await self._lanes.until_change(wait)
-            if self._limiter is None:
-                return
-            await self._limiter.acquire()
-            if self._obstacle(question) is None:
+            if self._limiter is not None:
+                await self._limiter.acquire()
+            if self._limiter is None or self._obstacle(question) is None:
+                self._pace.went(self.clock(), self.spent)
                 return
 
     def _obstacle(self, question: Question) -> float | None:
@@ -246,8 +248,8 @@ class Budget:
         now = self.clock()
         if self._limits_reached(question) or self._contract.in_doubt(self._in_flight, self.limits.workers):
             return ELSEWHERE
-        if self._resume_at > now:
-            return self._resume_at - now
+        if (turn := max(self._resume_at, self._pace.next_at)) > now:
+            return min(turn - now, NAP)
         wait = self._circuit.wait(now)
         return ELSEWHERE if wait is None else wait or None
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from pipeline.columns import FIELDS
 from pipeline.errors import ConfigError
-from pipeline.settings import Settings, headers
+from pipeline.settings import Settings
+from pipeline.written import headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

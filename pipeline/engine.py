@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -20,16 +21,16 @@ from pipeline.limits import Halted
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
 from pipeline.normalize import lead_of
 from pipeline.order import LAST, LOOK, Place, goes_on, place
-from pipeline.planner import Ask, Defer, Done, Reject, next_step, settled
+from pipeline.planner import Ask, Defer, Done, Reject, next_step, refreshed, settled
 from pipeline.store.records import Committed, Finish, Job, Progress, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from pipeline.budget import Budget
-    from pipeline.erased import Erased
+    from pipeline.facts import Facts
     from pipeline.fetcher import Fetcher
-    from pipeline.sinks.jsonl import JsonlOutput, Output
+    from pipeline.sinks.jsonl import Output
     from pipeline.store.jobs import Jobs
 
 FREE_AFTER_HALT: Final = 1000
@@ -57,6 +58,8 @@ class JobRun:
     passed: set[int] = field(default_factory=set)
     aside: list[Work] = field(default_factory=list)
     latest: Place = LAST
+    sample_end: int | None = None
+    found_before: Callable[[Lead, Work], Facts | None] = lambda _lead, _work: None
     finished: asyncio.Queue[tuple[Finish, list[bytes]] | None] = field(
         default_factory=lambda: asyncio.Queue(maxsize=1000)
     )
@@ -147,11 +150,16 @@ class Engine:
 
     def _next(self, run: JobRun) -> list[tuple[Work, Lead]]:
         """Read the next leads nobody has in hand, after a halt the free ones, and look up what they ask first."""
-        most = 2 * self._workers
-        fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), run.in_hand | run.passed)
-        if self._budget.stopped is not None:
-            fresh = [work for work in fresh if work.need == LOOK]
-        run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
+        most, besides, halted = 2 * self._workers, run.in_hand | run.passed, self._budget.stopped is not None
+        if run.sample_end is not None:
+            fresh = self._jobs.sampled(run.job.id, run.sample_end, most, besides)
+            if halted:  # none is taken from behind one that must be asked: what was cut short stays a fair sample
+                fresh = list(takewhile(lambda work: work.need == LOOK, fresh))
+        else:
+            fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), besides)
+            if halted:
+                fresh = [work for work in fresh if work.need == LOOK]
+            run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST
         leads = [run.lead(work) for work in fresh]
         self._fetcher.expect(question for lead in leads if (question := first_search(lead, run.policy)))
         return list(zip(fresh, leads, strict=True))
@@ -238,7 +246,9 @@ class Engine:
     async def _answer(self, question: Question, work: Work, policy: Policy, answers: dict[bytes, Answer]) -> None:
         before = answers.get(question.key)
         after = before.received_at if before else 0.0
-        answers[question.key] = await self._fetcher.fetch(question, work.taken_in, policy, after, work.replayed_at)
+        answers[question.key] = await self._fetcher.fetch(
+            question, work.taken_in, policy, after, work.replayed_at, work.fresh_from
+        )
 
     async def _finish(
         self,
@@ -249,12 +259,15 @@ class Engine:
         step: Done | Reject,
         progress: Progress,
     ) -> None:
+        if isinstance(step, Done) and (earlier := run.found_before(lead, work)) is not None:
+            step = refreshed(lead, step, earlier, answers, run.policy)
         status, facts = (step.status, step.facts) if isinstance(step, Done) else (Status.INVALID, None)
         at = self._budget.clock()
         line = enriched(lead, answers, run.policy, status, step.reason, at, facts=facts)
         copies = self._jobs.copies(work) if run.has_copies else []
         finish = Finish(work, status, step.reason, at, progress, bool(copies))
-        await run.finished.put((finish, [_encode(line), *_copy_lines(line, copies)]))
+        # A held row's line is replaced by the rewrite that ends the run, never added to.
+        await run.finished.put((finish, [] if work.held else [encode(line), *copy_lines(line, copies)]))
         self._tell(_finished(run, line))
 
     # --- lines out ---
@@ -280,74 +293,18 @@ class Engine:
         self._let_go(run, [finish.work for finish, _ in items])
 
 
-# --- the output as a projection -----------------------------------------------------------------------
-
-
-async def write_late_copies(run: JobRun, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> None:
-    """Give a line to duplicates that were taken in after their lead was finished."""
-    works = jobs.late_copies(run.job.id)
-    if not works:
-        return
-    lines = [line for work in works for line in _copy_lines(_line_again(run, work, recall), jobs.copies(work))]
-    length, tail = run.output.append(lines)
-    await jobs.copied(run.job.id, works, Committed(length, tail))
-
-
-async def rewrite(
-    run: JobRun, output: JsonlOutput, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]], erased: Erased
-) -> None:
-    """Write the whole output again: lines that still hold are copied, the others are made from the answers."""
-    seen: set[int] = set()
-    kept = map(erased.cut_line, _kept_lines(run, output, jobs, seen))
-    made = _made_lines(run, jobs, recall, seen)
-    length, tail = output.write_beside(line for lines in (kept, made) for line in lines)
-    await jobs.update(run.job.id, next_length=length, next_tail=tail)
-    output.swap()
-    await jobs.update(run.job.id, out_length=length, out_tail=tail, next_length=None, next_tail=None, out_stale=0)
-
-
-def _kept_lines(run: JobRun, output: JsonlOutput, jobs: Jobs, seen: set[int]) -> Iterator[bytes]:
-    for line in output.lines():
-        try:
-            value = orjson.loads(line)
-            rows = jobs.lines_of(run.job.id, value["lead_id"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            continue
-        for lead, row, state, _ in rows:
-            if row == value.get("row") and lead not in seen and state in (value.get("status"), "copied"):
-                seen.add(lead)
-                yield line
-
-
-def _made_lines(
-    run: JobRun, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]], seen: set[int]
-) -> Iterator[bytes]:
-    for work in jobs.finished(run.job.id):
-        copies = [(row, text) for lead, row, text in jobs.copied_rows(work) if lead not in seen]
-        if work.id in seen and not copies:
-            continue
-        line = _line_again(run, work, recall)
-        if work.id not in seen:
-            yield _encode(line)
-        yield from _copy_lines(line, copies)
-
-
-def _line_again(run: JobRun, work: Work, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> Enriched:
-    lead = run.lead(work)
-    answers = recall(lead, work)
-    return enriched(lead, answers, run.policy, Status(work.state), work.reason, work.finished_at)
-
-
 # --- small things -------------------------------------------------------------------------------------
 
 
-def _encode(line: Enriched) -> bytes:
+def encode(line: Enriched) -> bytes:
+    """Write a line."""
     return orjson.dumps(line, default=vars, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _copy_lines(line: Enriched, copies: Iterable[tuple[int, str]]) -> list[bytes]:
+def copy_lines(line: Enriched, copies: Iterable[tuple[int, str]]) -> list[bytes]:
+    """Write the lines of a row's duplicates."""
     return [
-        _encode(line.model_copy(update={"row": row, "input": orjson.loads(text), "duplicate_of": line.row}))
+        encode(line.model_copy(update={"row": row, "input": orjson.loads(text), "duplicate_of": line.row}))
         for row, text in copies
     ]
 

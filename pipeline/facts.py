@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.matcher import Match, match
@@ -27,7 +29,7 @@ from pipeline.normalize import e164
 from pipeline.protocol import iso, phones_question, search_question, verify_question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 VERIFIED: Final = 0.90
 PROBABLE: Final = 0.70
@@ -90,6 +92,8 @@ class Facts(NamedTuple):
     email: EmailLine | None
     phone: PhoneLine | None
     searched_phone: bool
+    rests_on: tuple[Answer, ...] = ()
+    """Answers of an earlier conclusion on which a value rests that was kept."""
 
 
 def gather(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Facts:
@@ -231,6 +235,58 @@ def used(facts: Facts, answers: Mapping[bytes, Answer]) -> list[Answer]:
     return [answer for question in questions if (answer := answers.get(question.key))]
 
 
+# --- found before ---------------------------------------------------------------------------------------
+
+
+def keep(lead: Lead, old: Facts, new: Facts) -> Facts:
+    """What a refreshed row holds: field by field the new value, but the old one where that is more.
+
+    Nothing, a lower confidence and no number are less; they replace nothing. One answer that says less does count:
+    that the very address found before is undeliverable. Where the row names nobody and its best contact is
+    somebody else now, e-mail and phone stay together: all of the new one if no field is less, else all of the old.
+    """
+    email, phone = _more_email(old.email, new.email), _more_phone(old.phone, new.phone)
+    contact = new.match.contact or old.match.contact
+    if not lead.names_person and not _same_person(old.match.contact, new.match.contact):
+        less = email is not new.email or phone is not new.phone
+        email, phone = (old.email, old.phone) if less else (new.email, new.phone)
+        contact = old.match.contact if less else new.match.contact
+    kept = [now for now, before in ((email, old.email), (phone, old.phone)) if now is not None and now is before]
+    if not kept and contact is new.match.contact:
+        return new
+    chosen = old.match if contact is old.match.contact else new.match
+    return new._replace(
+        email=email,
+        phone=phone,
+        match=replace(chosen, candidates=new.match.candidates if new.search else chosen.candidates),
+        rests_on=_distinct(old.rests_on, new.rests_on),
+    )
+
+
+def _more_email(old: EmailLine | None, new: EmailLine | None) -> EmailLine | None:
+    if old is None or new is None:
+        return new or old
+    denied = new.deliverable is False and new.value.casefold() == old.value.casefold()
+    return new if denied or _email_rank(new) >= _email_rank(old) else old
+
+
+def _more_phone(old: PhoneLine | None, new: PhoneLine | None) -> PhoneLine | None:
+    if old is None or new is None:
+        return new or old
+    return new if (new.confidence or 0.0) >= (old.confidence or 0.0) else old
+
+
+def _distinct(*several: Iterable[Answer]) -> tuple[Answer, ...]:
+    return tuple({(answer.question.key, answer.received_at): answer for answer in chain(*several)}.values())
+
+
+def _same_person(one: Contact | None, other: Contact | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    names = [(contact.first_name, contact.last_name) for contact in (one, other)]
+    return names[0] == names[1] and any(names[0])
+
+
 # --- the line -----------------------------------------------------------------------------------------
 
 
@@ -258,7 +314,7 @@ def enriched(
         email=facts.email,
         phone=facts.phone,
         candidates=facts.match.candidates,
-        calls=tuple(_call(answer) for answer in used(facts, answers)),
+        calls=tuple(_call(answer) for answer in _distinct(used(facts, answers), facts.rests_on)),
         reason=reason,
         enriched_at=iso(at),
     )

@@ -60,7 +60,13 @@ class Fetcher:
         self._expected.update(self._ledger.histories(questions))
 
     async def fetch(
-        self, question: Question, taken_in: float, policy: Policy, after: float = 0.0, replayed_at: float = 0.0
+        self,
+        question: Question,
+        taken_in: float,
+        policy: Policy,
+        after: float = 0.0,
+        replayed_at: float = 0.0,
+        fresh_from: float = 0.0,
     ) -> Answer:
         """Answer a question for a row taken in then; an inconclusive answer counts only if it came `after`.
 
@@ -71,7 +77,7 @@ class Fetcher:
             history = self._expected.pop(question.key, None)
             if history is None:
                 history = self._ledger.history(question)
-            known = recall(history, taken_in, policy, replayed_at)
+            known = recall(history, taken_in, policy, replayed_at, fresh_from)
             if known is not None and (settled(known) or known.received_at > after):
                 origin = Origin.SHARED if shared or known.received_at >= self._started else Origin.CACHE
                 return known._replace(origin=origin)

@@ -145,7 +145,7 @@ class _Search:
             return False
         if lead.names_person and lead.email is None:
             return True
-        if kept.work.state in FINISHED:
+        if kept.work.state in FINISHED or kept.work.held:
             self._erasure.reopened.append(kept.work)
         if not lead.names_person:
             self._erasure.questions |= self._questions(lead, kept.work)

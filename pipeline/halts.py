@@ -22,6 +22,8 @@ def outage(verdict: Verdict, raw: RawReply | None) -> str:
     )
 
 
+BUT_WAITING = ", but for rows that wait for a later window"
+
 SLOWED = (
     "Paused: the server went on asking to slow down (HTTP 429), though the run paused three times. The next run "
     "starts with a single request; lower --max-per-second or --concurrency if it happens again."

@@ -43,6 +43,7 @@ class Limits:
     concurrency: int = 8
     max_per_second: float | None = None
     spread: bool = False
+    stop_at: float | None = None
     ceilings: Ceilings = field(default_factory=Ceilings)
     beyond_reserve: bool = False
 
@@ -53,10 +54,7 @@ class Limits:
 
     def limiter(self) -> AsyncLimiter | None:
         """Space requests evenly: aiolimiter's bucket of one never bursts; how many go in all is the ledger's word."""
-        gaps = [1 / self.max_per_second] if self.max_per_second else []
-        if self.spread:
-            gaps.append(86_400 / self.quota)
-        return AsyncLimiter(1, max(gaps)) if gaps else None
+        return AsyncLimiter(1, 1 / self.max_per_second) if self.max_per_second else None
 
 
 @dataclass(slots=True)

@@ -369,6 +369,7 @@ class Stop(StrEnum):
     MAX_REQUESTS = "max_requests"
     MAX_CREDITS = "max_credits"
     STOP_AT = "stop_at"
+    SAMPLE = "sample"
     CREDITS = "credits"
     OUTAGE = "outage"
     CONTRACT = "contract"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from pipeline.observe.summary import finish_date
+from pipeline.observe.summary import finish_date, flips_json
 from pipeline.protocol import iso
 from pipeline.session import Parts, account_of, finish_days, limits_of, state_path
 from pipeline.store import Store
@@ -26,6 +26,7 @@ def overview(settings: Settings) -> dict[str, Any]:
         "plan": {"name": settings.plan, "is_set": settings.plan_is_set},
         "state": str(path),
         "state_exists": path.exists(),
+        "flips": [],
         "jobs": [],
     }
     usage, now = Usage(0, 0, None, None, None, None), time.time()
@@ -36,6 +37,7 @@ def overview(settings: Settings) -> dict[str, Any]:
             usage = store.ledger.usage(limits.window, limits.quota, now)
             pending = sum(store.jobs.counts(job.id).pending for job in store.jobs.all())
             days = finish_days(store, limits, usage, pending, now)
+            told["flips"] = flips_json(store.ledger.flips())
             told["jobs"] = [_job_overview(store, job) for job in store.jobs.all()]
     used = usage.used + usage.under_way
     shut = usage.shut_until if usage.shut_until and usage.shut_until > now else None

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipeline.facts import Facts, company_asked, first_search, gather, reachable, sure_email, sure_phone, used
+from pipeline.facts import Facts, company_asked, first_search, gather, keep, reachable, sure_email, sure_phone, used
 from pipeline.model import (
     ERASED,
     ERASED_REASON,
@@ -197,7 +197,7 @@ def conclusive(outcome: Outcome, reply: object) -> bool:
     return outcome in (Outcome.NOT_FOUND, Outcome.REFUSED)
 
 
-def _told(answer: Answer) -> bool:
+def told(answer: Answer) -> bool:
     """Whether the API knew: it found, or found nobody."""
     return answer.outcome is not Outcome.REFUSED and conclusive(answer.outcome, answer.reply)
 
@@ -209,16 +209,20 @@ def settled(answer: Answer | None) -> bool:
     return conclusive(answer.outcome, answer.reply) or answer.inconclusive >= TRIES[answer.outcome]
 
 
-def recall(history: Sequence[Answer], taken_in: float, policy: Policy, replayed_at: float = 0.0) -> Answer | None:
+def recall(
+    history: Sequence[Answer], taken_in: float, policy: Policy, replayed_at: float = 0.0, fresh_from: float = 0.0
+) -> Answer | None:
     """Of all answers to one question, newest first, the one that holds for a row taken in then.
 
     An answer counts if it came no earlier than its freshness before the row was taken in, so a backfill of
     weeks pays once and a new row gets fresh data. For a replayed row, refusals and what settled nothing count
-    only if they came later than that.
+    only if they came later than that; for a refreshed row, any answer only if it came later than `fresh_from`.
     """
+    if fresh_from:
+        history = [answer for answer in history if answer.received_at > fresh_from]
     fresh = [answer for answer in history if answer.received_at >= taken_in - _freshness(answer, policy)]
     if replayed_at:
-        fresh = [answer for answer in fresh if answer.received_at > replayed_at or _told(answer)]
+        fresh = [answer for answer in fresh if answer.received_at > replayed_at or told(answer)]
     for answer in fresh:
         if conclusive(answer.outcome, answer.reply):
             return answer
@@ -261,6 +265,18 @@ def _verdict(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: 
         return Done(Status.FAILED, f"{failed[0].question.endpoint}: {_words(failed[0])}", facts)
     status = Status.PARTIAL if any(there for there, _ in wanted) else Status.NOT_FOUND
     return Done(status, _why_not_more(lead, facts, rests_on), facts)
+
+
+def refreshed(lead: Lead, done: Done, earlier: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> Done:
+    """Conclude a refreshed row: what was found before stays where less is found now (`facts.keep`).
+
+    A row that has something has not failed, though asking again did.
+    """
+    facts = keep(lead, earlier, done.facts)
+    status, reason, _ = _verdict(lead, facts, answers, policy)
+    if status is Status.FAILED and (facts.email or facts.phone):
+        status = Status.PARTIAL
+    return Done(status, reason, facts)
 
 
 def _given_up(answer: Answer) -> bool:

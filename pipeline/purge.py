@@ -12,8 +12,8 @@ from pipeline.errors import UsageError
 from pipeline.jobs import held
 from pipeline.planner import ahead
 from pipeline.session import every_account, known_answers, state_path
-from pipeline.settings import duration
 from pipeline.store import Store
+from pipeline.written import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,4 +64,6 @@ def _needed(opened: Session, job: Job) -> Iterator[bytes]:
         for policy in policies_of(opened.parts.settings, job):
             answers = known_answers(store, lead, work, policy)
             yield from answers
+            for at in work.conclusions:
+                yield from known_answers(store, lead, work._replace(fresh_from=0.0), policy, at)
             yield from (question.key for question in ahead(lead, answers, policy))

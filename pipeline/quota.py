@@ -41,6 +41,15 @@ class Window:
             return counted + DAY
         return self._midnight(counted + GUARD, 1) + GUARD
 
+    def closes(self, now: float, began: float) -> float:
+        """When the window ends to which requests are spread: the calendar day, or each 24 h since the run began.
+
+        A calendar day ends before the minutes that count on both days.
+        """
+        if self.zone is None:
+            return began + DAY * (1 + (now - began) // DAY)
+        return self._midnight(now + GUARD, 1) - GUARD
+
     @cached_property
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.zone or "UTC")
@@ -49,6 +58,11 @@ class Window:
         """The local midnight `days` after the day of `at`: computed, never stepped, so DST days are right."""
         day = datetime.fromtimestamp(at, self._zone).date() + timedelta(days=days)
         return datetime.combine(day, time(0), self._zone).timestamp()
+
+
+def even_step(now: float, end: float, left: int) -> float:
+    """Seconds until the next request but one, so that what is left lasts evenly until the end."""
+    return max(0.0, end - now) / left if left > 0 else 0.0
 
 
 def date_of(moment: float) -> int:

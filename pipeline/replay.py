@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from pipeline.app import open_run, rewrite_if_stale, run_of
+from pipeline.app import open_run, requests_at_most, rewrite_if_stale, run_of
 from pipeline.errors import UsageError
 from pipeline.jobs import held, named_jobs
-from pipeline.planner import at_most
-from pipeline.session import known_answers, session
-from pipeline.settings import duration
+from pipeline.session import session
+from pipeline.written import duration
 
 if TYPE_CHECKING:
-    from pipeline.engine import JobRun
-    from pipeline.session import Parts, Session
+    from pipeline.session import Parts
     from pipeline.store.records import Work
 
 PERSONAL: Final = re.compile(r"\S+@\S+|\+?\d(?:[\s().-]*\d){6,}")
@@ -51,7 +49,9 @@ async def replay(parts: Parts, name: str, *, reason: str = "", since: str = "", 
             told = Replayed(
                 job=job.name,
                 reasons=Counter(shown_reason(work) for work in works),
-                requests=_requests(opened, run_of(opened, job), works, up_to),
+                requests=requests_at_most(
+                    opened, run_of(opened, job), (work._replace(replayed_at=up_to) for work in works)
+                ),
                 dry_run=dry_run,
             )
             if works and not dry_run:
@@ -71,19 +71,6 @@ def _meant(work: Work, reason: str) -> bool:
 def shown_reason(work: Work) -> str:
     """A row's reason for people, without what a server may have quoted of the person."""
     return PERSONAL.sub("…", work.reason or work.state)
-
-
-def _requests(opened: Session, run: JobRun, works: list[Work], up_to: float) -> int:
-    """Questions that may be asked: one that rows share counts once."""
-    keys: set[bytes] = set()
-    follow = 0
-    for work in works:
-        lead = run.lead(work)
-        answers = known_answers(opened.store, lead, work._replace(replayed_at=up_to), run.policy)
-        open_, more = at_most(lead, answers, run.policy)
-        keys |= open_
-        follow += more
-    return len(keys) + follow
 
 
 def moment(text: str, now: float) -> float:

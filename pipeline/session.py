@@ -135,13 +135,16 @@ class Session:
         return self.store.ledger.usage(limits.window, limits.quota, self.budget.clock())
 
 
-def known_answers(store: Store, lead: Lead, work: Work, policy: Policy) -> dict[bytes, Answer]:
-    """Follow the planner as far as the journal goes."""
+def known_answers(
+    store: Store, lead: Lead, work: Work, policy: Policy, until: float = math.inf
+) -> dict[bytes, Answer]:
+    """Follow the planner as far as the journal goes, or went at an earlier moment."""
     answers: dict[bytes, Answer] = {}
     while isinstance(step := next_step(lead, answers, policy, 0.0), Ask):
         before = len(answers)
         for question in step.questions:
-            known = recall(store.ledger.history(question), work.taken_in, policy, work.replayed_at)
+            history = [answer for answer in store.ledger.history(question) if answer.received_at <= until]
+            known = recall(history, work.taken_in, policy, work.replayed_at, work.fresh_from)
             if known is not None:
                 answers[question.key] = known
         if len(answers) == before:
@@ -177,6 +180,7 @@ def limits_of(parts: Parts) -> Limits:
         concurrency=settings.concurrency or plan.concurrency,
         max_per_second=settings.max_per_second or plan.max_per_second,
         spread=settings.pace == "spread",
+        stop_at=settings.stop_moment(parts.now()),
         ceilings=Ceilings(
             verify=settings.verify_credits,
             phones=settings.phones_credits,

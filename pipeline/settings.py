@@ -5,15 +5,11 @@ Every field is a TOML key and an environment variable `LEADCONTACT_<NAME>`; most
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess  # `api_key_command` runs a secret manager's own command
 from datetime import datetime, time, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -26,89 +22,17 @@ from pydantic import (
     field_validator,
 )
 
+from pipeline import written
 from pipeline.errors import ConfigError
 from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
+from pipeline.sample import Sample, sample_of
 from pipeline.words import counted
 
 FOREVER: Final = 10.0**10
 """Seconds: `--wait` waits this long for a slot."""
 
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def _listed(value: object) -> object:
-    """Take "a,b" for a list, as options and environment variables write it."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _seconds(value: object) -> object:
-    """Take "90s", "60m", "2h", "1d" or a number of seconds."""
-    if not isinstance(value, str):
-        return value
-    if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value):
-        return float(match[1]) * _UNITS[match[2]]
-    raise ValueError("must be a time such as 90s, 60m, 2h or 1d")
-
-
-def duration(text: str) -> float | None:
-    """Seconds of "90d", "48h", "60m", "90s"; None if it is not a duration. A bare number has no unit here."""
-    try:
-        seconds = None if text.strip().isdecimal() else _seconds(text)
-    except ValueError:
-        return None
-    return seconds if isinstance(seconds, float) else None
-
-
-def headers(value: object) -> object:
-    """Take "field=header,field=header" for a table, as the environment variable writes it."""
-    if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        if all(name.strip() and equals for name, equals, _ in pairs):
-            return {name.strip(): header.strip() for name, _, header in pairs}
-    return value
-
-
-def _base_url(value: str) -> str:
-    """Only https leaves this machine, since every request carries the key."""
-    try:
-        parts = urlsplit(value.strip())
-        host = parts.hostname if parts.port != 0 else None
-    except ValueError:  # its words may show the address, and with it a password
-        host = None
-    if not host or parts.scheme not in ("http", "https"):
-        raise ValueError("is not a web address; the API's is https://api.leadcontact.ai/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("may not hold a user, a password, a query or a fragment")
-    if parts.scheme == "http" and not _loopback(host):
-        raise ValueError("must begin with https:// (plain http would show the key to the network)")
-    return value.strip().rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _clock_time(value: str) -> str:
-    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
-        raise ValueError("is not a time of day such as 06:30")
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("is not a time zone such as Europe/Berlin") from None
-    return value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Words = Annotated[tuple[str, ...], BeforeValidator(written.listed)]
+Seconds = Annotated[float, BeforeValidator(written.seconds), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -121,7 +45,7 @@ class Settings(BaseModel):
     plan: Literal["free", "starter", "professional", "enterprise"] = "free"
     daily_quota: Annotated[int, Field(ge=1)] | None = None
     account: Annotated[str, Field(min_length=1)] = "default"
-    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.leadcontact.ai/v1"
+    base_url: Annotated[str, AfterValidator(written.base_url)] = "https://api.leadcontact.ai/v1"
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_key_command: str | None = None
@@ -133,10 +57,11 @@ class Settings(BaseModel):
     pace: Literal["burst", "spread"] = "burst"
     wait_up_to: Seconds = 3600.0
     wait: bool = False
-    stop_at: Annotated[str, AfterValidator(_clock_time)] | None = None
-    timeout: Annotated[float, BeforeValidator(_seconds), Field(ge=10, le=30)] = 15.0
+    stop_at: Annotated[str, AfterValidator(written.clock_time)] | None = None
+    sample: Annotated[str, AfterValidator(written.sample)] | None = None
+    timeout: Annotated[float, BeforeValidator(written.seconds), Field(ge=10, le=30)] = 15.0
     window: Literal["rolling", "calendar"] = "rolling"
-    window_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    window_zone: Annotated[str, AfterValidator(written.zone)] = "UTC"
 
     # limits
     max_requests: Count | None = None
@@ -159,7 +84,7 @@ class Settings(BaseModel):
     skip_mobile: bool = False
 
     # judgement
-    steps: Annotated[tuple[Endpoint, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+    steps: Annotated[tuple[Endpoint, ...], BeforeValidator(written.listed), Field(min_length=1)] = (
         Endpoint.SEARCH,
         Endpoint.VERIFY,
         Endpoint.PHONES,
@@ -167,12 +92,12 @@ class Settings(BaseModel):
     spend: Literal["thrifty", "full"] = "thrifty"
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.90
     min_phone_confidence: Annotated[float, Field(ge=0, le=1)] = 0.90
-    freshness_found: Annotated[float, BeforeValidator(_seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
-    freshness_not_found: Annotated[float, BeforeValidator(_seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
+    freshness_found: Annotated[float, BeforeValidator(written.seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
+    freshness_not_found: Annotated[float, BeforeValidator(written.seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
 
     # input and output
     job: str | None = None
-    columns: Annotated[dict[str, str], BeforeValidator(headers)] = {}
+    columns: Annotated[dict[str, str], BeforeValidator(written.headers)] = {}
     encoding: str | None = None
     priority: str | None = None
     new_policy: bool = False
@@ -219,6 +144,11 @@ class Settings(BaseModel):
         """The plan in words, for the first line of what a command says."""
         assumed, hint = ("", "") if self.plan_is_set else (" (none was set)", " Say yours with --plan.")
         return f"{self.plan}{assumed}: {counted(self.quota, 'request')} a day.{hint}"
+
+    @property
+    def share(self) -> Sample | None:
+        """Which share of the leads to work on; None: all of them."""
+        return sample_of(self.sample) if self.sample is not None else None
 
     @property
     def policy(self) -> Policy:

@@ -66,8 +66,8 @@ class Books:
         """Collect answers that hold for a lead, as a run would find them."""
         if self._store is None or not self._has_answers:
             return {}
-        taken_in, replayed_at = (standing.taken_in, standing.replayed_at) if standing else (self._now, 0.0)
-        work = Work(0, lead.row, lead.lead_id, "", taken_in, 0, lead.spelling, 0, 0.0, 0, replayed_at)
+        taken_in, replayed_at, fresh_from = standing[1:] if standing else (self._now, 0.0, 0.0)
+        work = Work(0, lead.row, lead.lead_id, "", taken_in, 0, lead.spelling, 0, 0.0, 0, replayed_at, fresh_from)
         return known_answers(self._store, lead, work, policy)
 
 

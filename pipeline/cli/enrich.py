@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, SAMPLE, common
 from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
 @click.argument("leads")
 @click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
-@common(INPUT, CONFIG, POLICY, PACE, LIMITS, CLOSING, REPORTING)
+@common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
     """Enrich LEADS into OUT.jsonl: one line a row.
 
@@ -29,6 +29,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
     \b
     leadcontact enrich leads.csv -o leads.jsonl --plan starter
     leadcontact enrich export.csv -o leads.jsonl --column company="Account Name"
+    leadcontact enrich leads.csv -o leads.jsonl --sample 200     a fair share first, then without it
     leadcontact enrich new.csv -o leads.jsonl --max-requests 0 && leadcontact resume --wait-up-to 2h
     """
 
@@ -42,7 +43,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
 @click.argument("jobs", nargs=-1)
-@common(CONFIG, POLICY, PACE, LIMITS, CLOSING, REPORTING)
+@common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
 

@@ -59,7 +59,12 @@ CONFIG = (
 PACE = (
     _count("--concurrency", "Requests under way at once."),
     click.option("--max-per-second", type=float, metavar="R", default=None, help="Requests started a second."),
-    _text("--pace", "", "burst: as fast as allowed; spread: over the day.", ("burst", "spread")),
+    _text(
+        "--pace",
+        "",
+        "burst: as fast as allowed; spread: evenly until the window ends, or --stop-at.",
+        ("burst", "spread"),
+    ),
     _text("--wait-up-to", "TIME", "Sleep for a slot that opens within this time (60m); 0: never."),
     _flag("--wait", "Wait until everything is done, however many days."),
     _text("--stop-at", "HH:MM", "Pause at this local time."),
@@ -85,6 +90,7 @@ POLICY = (
     ),
     _flag("--new-policy", "Ask unfinished rows by changed questions."),
 )
+SAMPLE = (_text("--sample", "N|P%", "Only so many leads, or that share of them; without it the job goes on."),)
 INPUT = (
     click.option("--column", "columns", type=Columns(), multiple=True, help="Which column is what; repeatable."),
     _text("--encoding", "NAME", "The list's encoding, e.g. cp1252."),

@@ -28,6 +28,7 @@ EXITS = {
     "max_requests": PAUSED,
     "max_credits": PAUSED,
     "stop_at": PAUSED,
+    "sample": PAUSED,
     "credits": 75,
     "outage": 75,
     "contract": 75,

@@ -46,6 +46,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if credits_["read_at"]:
         left += f", last read on {_local(credits_['read_at'])}"
     lines = [f"Account   {told['account']}", f"Quota     {window}", f"Credits   {left}"]
+    lines += [
+        f"Changed   {flip['endpoint']}: {flip['changed'] / flip['asked_again']:.0%} of {flip['asked_again']:,} "
+        f"answers asked for again after {flip['days']} days"
+        for flip in told["flips"]
+    ]
     for job in told["jobs"]:
         lines += ["", f"Job       {job['job']}", f"Rows      {_states(job)}"]
         if job["held_by"]:

@@ -14,6 +14,7 @@ from pipeline.words import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.flips import Flip
     from pipeline.store.ledger import Usage
     from pipeline.store.records import Counts
 
@@ -46,6 +47,17 @@ class JobReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Rows that were found stale, and those left out because their old answers were purged."""
+
+    rows: int
+    purged: int
+    older_than: str = ""
+    requests: int = 0
+    """The most they need, of a dry run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a run did, for the summary and for --summary FILE.json."""
 
@@ -64,6 +76,8 @@ class Report:
     finish_days: int | None
     unusable: list[str] = field(default_factory=list)
     """Jobs whose output could not be used, each in a sentence; the others were worked on."""
+    flips: list[Flip] = field(default_factory=list)
+    refreshed: Refreshed | None = None
 
     @property
     def pending(self) -> int:
@@ -131,9 +145,40 @@ def as_json(report: Report) -> dict[str, Any]:
             "watched": report.credits_watched,
             "read_at": iso(report.usage.credits_at) if report.usage.credits_at else None,
         },
+        **refreshed_json(report.refreshed),
+        "flips": flips_json(report.flips),
         "finish": {"days": report.finish_days if report.finish_date else None, "date": report.finish_date},
         "state": str(report.state),
     }
+
+
+def refreshed_json(told: Refreshed | None) -> dict[str, Any]:
+    """What a refresh found, if it was one."""
+    return {} if told is None else {"refresh": {"rows": told.rows, "left_out_purged": told.purged}}
+
+
+def flips_json(flips: list[Flip]) -> list[dict[str, Any]]:
+    """How often answers were others when they were asked for again."""
+    return [
+        {"endpoint": flip.endpoint, "days": flip.days, "asked_again": flip.n, "changed": flip.changed}
+        for flip in flips
+    ]
+
+
+def flip_lines(flips: list[Flip]) -> list[str]:
+    """The same for people, a line an endpoint."""
+    told: dict[str, list[str]] = {}
+    for flip in flips:
+        told.setdefault(flip.endpoint, []).append(f"{flip.share:.0%} of {flip.n:,} after {flip.days} days")
+    return [f"Changed   {endpoint}: {', '.join(parts)}" for endpoint, parts in told.items()]
+
+
+def refreshed_lines(told: Refreshed) -> list[str]:
+    """What a refresh found, for people."""
+    lines = [f"Refresh   {told.rows:,} finished rows rest on answers older than {told.older_than}"]
+    if told.purged:
+        lines.append(f"          {told.purged:,} rows left out: their answers were purged, nothing could be compared")
+    return lines
 
 
 def _job_json(job: JobReport) -> dict[str, Any]:
@@ -155,6 +200,8 @@ def as_text(report: Report, said: str = "") -> str:
     lines = ["", report.stopped.sentence, *report.unusable]
     for job in report.jobs:
         lines += _job_lines(job)
+    if report.refreshed is not None:
+        lines += [*refreshed_lines(report.refreshed), *flip_lines(report.flips)]
     told = [_requests(report), _saved(report), _quota(report), _credits(report), _finish(report)]
     lines += [line for line in told if line is not None]
     lines += [f"State     {report.state}", f"Next      {next_command(report, said)}"]

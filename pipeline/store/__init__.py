@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StateError
+from pipeline.sample import place_of
 from pipeline.store.commit import Committer, explain
 from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
@@ -180,6 +181,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
 
 def _upgrade(db: sqlite3.Connection) -> None:
     """Take every step from the file's version to ours, all or none; another process may have taken them meanwhile."""
+    db.create_function("place_of", 1, place_of, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()

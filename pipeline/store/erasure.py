@@ -11,8 +11,9 @@ import orjson
 
 from pipeline.erased import Erased, erased_input
 from pipeline.model import Status
-from pipeline.store.jobs import reopen_row
+from pipeline.sample import place_of
 from pipeline.store.records import COPIED, COPY, FREE, READY, Work
+from pipeline.store.reopening import let_go, reopen_row
 from pipeline.store.sql import SQL
 from pipeline.store.takein import count
 
@@ -153,7 +154,7 @@ def _listed(keys: Iterable[bytes]) -> str:
 
 def _erase_rows(db: sqlite3.Connection, erased: Erased, job: int, erasure: Erasure, now: float) -> None:
     for work in erasure.reopened:
-        reopen_row(db, job, work)
+        (let_go if work.held else reopen_row)(db, job, work)
     db.executemany(SQL["mask_lead"], [(text, reason, work.id) for work, text, reason in erasure.masked])
     company = db.execute(SQL["company"], (job, OWN_COMPANY, None, FREE, 0.0)).fetchone()[0]
     changes: Counter[str] = Counter()
@@ -169,7 +170,8 @@ def _erase_row(
     work = kept.work
     copy = work.state in (COPY, COPIED)
     state = COPIED if copy else Status.INVALID
-    row = (erased.row_id(work.lead_id), company, state, None if copy else now, erased_input(), work.id)
+    lead_id = erased.row_id(work.lead_id)
+    row = (lead_id, place_of(lead_id), company, state, None if copy else now, erased_input(), work.id)
     db.execute(SQL["erase_lead"], row)
     if kept.subject:
         db.execute(SQL["erase"], (erased.row_mark(kept.subject), now))

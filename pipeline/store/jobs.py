@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,6 +13,7 @@ import orjson
 from pipeline.errors import ConfigError
 from pipeline.model import FINISHED, Judgement, Status
 from pipeline.order import AGED, AGED_SHARE, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, work_order
+from pipeline.sample import PLACES
 from pipeline.store.records import (
     COPIED,
     COPY,
@@ -27,6 +31,7 @@ from pipeline.store.records import (
     Work,
     job_of,
 )
+from pipeline.store.reopening import prune_leads, reopen_row
 from pipeline.store.sql import SQL
 from pipeline.store.takein import TakeIn, count
 
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pipeline.sample import Sample
     from pipeline.store.commit import Committer, Transaction
 
 
@@ -134,7 +140,7 @@ class Jobs:
 
         def end(tx: Transaction) -> int:
             db = tx.db
-            gone = _prune(db, intake) if prune else 0
+            gone = prune_leads(db, intake) if prune else 0
             values = (orjson.dumps(source).decode(), rows, intake.job)
             db.execute("UPDATE job SET source = ?, next_row = ? WHERE id = ?", values)
             return gone
@@ -166,6 +172,20 @@ class Jobs:
         aged = [work for work in stream("oldest", limit // AGED_SHARE) if work.taken_in < now - AGED]
         ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job))}
         return list(ordered.values())[:limit]
+
+    def sampled(self, job: int, before: int, limit: int, besides: Iterable[int] = ()) -> list[Work]:
+        """The next leads of a sample that ends before that place, in the order of their places."""
+        in_hand = orjson.dumps(list(besides)).decode()
+        return [Work(*row) for row in self._reader.execute(SQL["sampled_next"], (job, before, in_hand, limit))]
+
+    def end_of(self, job: int, sample: Sample) -> int:
+        """The place before which a job's sample ends. Costs what the sample has leads, whatever the list has."""
+        if sample.leads is None:
+            return math.ceil((sample.share or 0.0) * PLACES)
+        states = (READY, DEFERRED, *FINISHED)
+        places = merge(*(self._reader.execute(SQL["places"], (job, state)) for state in states))
+        last = next(islice(places, sample.leads - 1, None), (PLACES,))
+        return int(last[0]) + 1
 
     def chances(self, job: int) -> Chances:
         """What leads need after their search: this job's experience or, while it is short, the account's."""
@@ -205,9 +225,13 @@ class Jobs:
         row = self._reader.execute(SQL["spelling"], (job, company_key)).fetchone()
         return row[0] if row else None
 
-    def next_due(self, job: int) -> float | None:
-        """When the earliest deferred lead may be asked again."""
-        due: float | None = self._reader.execute(SQL["earliest_deferred"], (job,)).fetchone()[0]
+    def next_due(self, job: int, before: int | None = None) -> float | None:
+        """When the earliest deferred lead may be asked again, of all or of a sample that ends before that place."""
+        if before is None:
+            row = self._reader.execute(SQL["earliest_deferred"], (job,)).fetchone()
+        else:
+            row = self._reader.execute(SQL["sampled_due"], (job, before)).fetchone()
+        due: float | None = row[0]
         return due
 
     def copies(self, work: Work) -> list[tuple[int, str]]:
@@ -275,6 +299,20 @@ class Jobs:
 
         await self._committer.run(replay)
 
+    async def refresh(self, job: int, works: Sequence[tuple[Work, bool]], fresh_from: float) -> None:
+        """Make finished leads ready again though their lines stay; of each: whether its search is to be asked."""
+
+        def refresh(tx: Transaction) -> None:
+            for work, search in works:
+                concluded = orjson.dumps([*work.conclusions, work.finished_at]).decode()
+                if search:
+                    tx.db.execute(SQL["search_company_again"], (work.company,))
+                tx.db.execute(SQL["refresh"], (fresh_from, concluded, search, work.id))
+                tx.db.execute(SQL["waiting"], (1, work.company))
+                count(tx.db, job, {work.state: -1, READY: 1})
+
+        await self._committer.run(refresh)
+
     async def put_back(self, job: int, work: Work, progress: Progress) -> None:
         """Leave a lead for later, noting how far it got, so that it comes when it is due."""
 
@@ -301,8 +339,8 @@ class Jobs:
             yield from (Work(*row) for row in rows)
             last = rows[-1][0]
 
-    def lines_of(self, job: int, lead_id: str) -> list[tuple[int, int, str, int | None]]:
-        """Id, row, state and original of the rows that a line with this lead_id may stand for."""
+    def lines_of(self, job: int, lead_id: str) -> list[tuple[int, int, str, float]]:
+        """Id, row, state and last conclusion of the rows that a line with this lead_id may stand for."""
         return self._reader.execute(SQL["lines_of"], (job, lead_id)).fetchall()
 
     def copied_rows(self, work: Work) -> list[tuple[int, int, str]]:
@@ -341,6 +379,8 @@ def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], commit
     db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
     _note(db, job, [(done.work, done.progress) for done in finishes])
     count(db, job, dict(states))
+    if any(done.work.held for done in finishes):
+        db.execute(SQL["stale"], (job,))
     db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
 
 
@@ -351,24 +391,3 @@ def _note(db: sqlite3.Connection, job: int, gone: Sequence[tuple[Work, Progress]
     db.executemany(SQL["look"], searched)
     needs = Counter(min(how.first_need, MOST_NEEDED) for _, how in gone if how.first_need is not None)
     db.executemany(SQL["count_chance"], [(job, need, n) for need, n in needs.items()])
-
-
-def reopen_row(db: sqlite3.Connection, job: int, work: Work) -> None:
-    """Make a finished lead ready again; its duplicates wait for it."""
-    state = db.execute(SQL["state_of"], (work.id,)).fetchone()[0]
-    if state == READY:
-        return
-    db.execute(SQL["reopen"], (work.id,))
-    db.execute(SQL["waiting"], (1, work.company))
-    copies = db.execute(SQL["uncopy"], (work.id,)).rowcount
-    count(db, job, {state: -1, READY: 1, COPIED: -copies, COPY: copies})
-
-
-def _prune(db: sqlite3.Connection, intake: Intake) -> int:
-    rows = db.execute(SQL["prune"], (intake.job, intake.number)).fetchall()
-    states = Counter(state for _, state in rows)
-    waiting = Counter(company for company, state in rows if state == READY)
-    db.executemany(SQL["waiting"], [(-n, company) for company, n in waiting.items()])
-    copies = db.execute(SQL["prune_copies"], (intake.job,)).rowcount
-    count(db, intake.job, {state: -n for state, n in states.items()} | {COPY: -copies})
-    return len(rows)

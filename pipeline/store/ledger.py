@@ -15,12 +15,14 @@ from pipeline.model import UNSENT, Answer, Endpoint, Origin, Outcome, Question, 
 from pipeline.protocol import decode
 from pipeline.quota import GUARD, Window, date_of, latest_possible
 from pipeline.store.books import Books, Counted
+from pipeline.store.flipping import count_flip, flips_of
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
 
+    from pipeline.flips import Flip
     from pipeline.store.commit import Committer, Transaction
 
 
@@ -227,6 +229,10 @@ class Ledger:
             costs.setdefault(endpoint, []).append(cost)
         return costs
 
+    def flips(self) -> list[Flip]:
+        """How often answers were others when their questions were asked again."""
+        return flips_of(self._reader, self._account)
+
     # --- inside the transaction ---
 
     def _books(self, tx: Transaction) -> Books:
@@ -292,6 +298,7 @@ class Ledger:
             books.settled(held[0])
         if done.body is not None:
             question = done.question
+            count_flip(tx.db, self._account, question, done.status, done.body, done.now)
             row = (self._account, question.key, question.endpoint, done.status, done.now, done.reading, done.body)
             tx.db.execute(SQL["keep_answer"], row)
         return self._count_credits(tx.db, books, done, late=late)

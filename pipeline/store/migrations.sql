@@ -1,4 +1,5 @@
 -- What brings an older state file up to date, by the version it then has. schema.sql is the newest.
+-- `place_of` is the hash of sample.py.
 
 -- :2
 ALTER TABLE lead ADD COLUMN replayed_at REAL NOT NULL DEFAULT 0;
@@ -16,5 +17,11 @@ ALTER TABLE lead DROP COLUMN progress;
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
 CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
 CREATE TABLE chance (job INTEGER NOT NULL REFERENCES job, need INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (job, need)) STRICT;
+ALTER TABLE lead ADD COLUMN sample INTEGER NOT NULL DEFAULT 0;
+UPDATE lead SET sample = place_of(lead_id);
+CREATE INDEX lead_sample ON lead (job, state, sample);
+ALTER TABLE lead ADD COLUMN fresh_from REAL NOT NULL DEFAULT 0;
+ALTER TABLE lead ADD COLUMN concluded TEXT NOT NULL DEFAULT '[]';
+CREATE TABLE flip (account INTEGER NOT NULL REFERENCES account, endpoint TEXT NOT NULL, age INTEGER NOT NULL, n INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY (account, endpoint, age)) STRICT;
 ALTER TABLE account ADD COLUMN shut_why TEXT;
 ALTER TABLE account ADD COLUMN clock_offset REAL NOT NULL DEFAULT 0;

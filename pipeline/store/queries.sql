@@ -86,7 +86,8 @@ WHERE job = ? AND state = 'deferred' AND not_before <= ? RETURNING company;
 
 -- :leads_next
 -- Leads that wait for no search, best first: the user's priority, then the fewest requests; but for those in hand.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
+    l.fresh_from, l.concluded, l.state, l.reason, coalesce(l.finished_at, 0)
 FROM lead l CROSS JOIN company c
 WHERE l.job = ? AND l.state = 'ready' AND l.need >= 0 AND c.id = l.company
 AND l.id NOT IN (SELECT value FROM json_each(?))
@@ -94,7 +95,8 @@ ORDER BY l.priority DESC, l.need, l.id LIMIT ?;
 
 -- :searches_next
 -- Companies to search, most waiting leads first, each with the lead that carries its search.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, c.priority, c.waiting, l.replayed_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, c.priority, c.waiting, l.replayed_at,
+    l.fresh_from, l.concluded, l.state, l.reason, coalesce(l.finished_at, 0)
 FROM company c CROSS JOIN lead l ON l.id =
     (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
 WHERE c.job = ? AND c.rank = 1 AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
@@ -102,7 +104,8 @@ ORDER BY c.priority DESC, c.waiting DESC, c.id LIMIT ?;
 
 -- :oldest
 -- The companies that were taken in first and still have waiting leads, each with one.
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
+    l.fresh_from, l.concluded, l.state, l.reason, coalesce(l.finished_at, 0)
 FROM company c CROSS JOIN lead l ON l.id =
     (SELECT id FROM lead WHERE company = c.id AND state = 'ready' ORDER BY priority DESC, id LIMIT 1)
 WHERE c.job = ? AND c.waiting > 0 AND l.id NOT IN (SELECT value FROM json_each(?))
@@ -115,15 +118,15 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copy' ORDER BY r
 -- :late_copies
 -- Duplicates that were taken in after their lead was finished.
 SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.need, o.priority, c.waiting,
-    o.replayed_at, o.state, o.reason, o.finished_at
+    o.replayed_at, o.fresh_from, o.concluded, o.state, o.reason, o.finished_at
 FROM lead d JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
 WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT IN ('ready', 'deferred');
 
 -- :finished
 -- Finished leads after a given one, to write the output again.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting,
-    l.replayed_at, l.state, l.reason, l.finished_at
-FROM lead l JOIN company c ON c.id = l.company
+    l.replayed_at, l.fresh_from, l.concluded, l.state, l.reason, l.finished_at
+FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.original IS NULL AND l.state NOT IN ('ready', 'deferred')
 ORDER BY l.id LIMIT ?;
 
@@ -169,7 +172,8 @@ UPDATE job SET out_length = ?, out_tail = ?, next_length = NULL, next_tail = NUL
 
 -- :lines_of
 -- The rows a line of the output may stand for.
-SELECT id, row, state, original FROM lead WHERE job = ? AND lead_id = ?;
+SELECT l.id, l.row, l.state, coalesce(o.finished_at, l.finished_at, 0) FROM lead l LEFT JOIN lead o ON o.id = l.original
+WHERE l.job = ? AND l.lead_id = ?;
 
 -- :earliest_deferred
 SELECT min(not_before) FROM lead WHERE job = ? AND state = 'deferred';
@@ -192,8 +196,9 @@ SELECT key FROM company WHERE job = ? AND key IN (SELECT value FROM json_each(?)
 INSERT INTO company (id, job, key, spelling, rank, priority, waiting) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- :insert_lead
-INSERT INTO lead (id, job, row, lead_id, occurrence, original, subject, company, priority, state, need, taken_in, seen, input)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO lead (id, job, row, lead_id, occurrence, original, subject, company, priority, state, need, sample, taken_in,
+    seen, input)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :seen_again
 -- A known row is in the list again; its other columns matter only while it has no line.
@@ -201,7 +206,7 @@ UPDATE lead SET seen = ?, input = CASE WHEN state IN ('ready', 'deferred', 'copy
 
 -- :change_lead
 UPDATE lead SET subject = ?, company = ?, need = ?, taken_in = ?, seen = ?, input = ?, state = 'ready', not_before = 0,
-reason = NULL, finished_at = NULL WHERE id = ?;
+reason = NULL, finished_at = NULL, fresh_from = 0, concluded = '[]' WHERE id = ?;
 
 -- :uncopy
 -- Duplicates wait for their lead again.
@@ -220,9 +225,9 @@ RETURNING id, rank;
 UPDATE lead SET priority = ? WHERE id = ?;
 
 -- :prune
--- Unfinished leads that the list no longer has.
+-- Unfinished leads that the list no longer has and that have no line either.
 DELETE FROM lead WHERE job = ? AND seen < ? AND original IS NULL AND state IN ('ready', 'deferred')
-RETURNING company, state;
+AND finished_at IS NULL RETURNING company, state;
 
 -- :prune_copies
 -- Duplicates whose lead is gone.
@@ -253,12 +258,12 @@ AND (SELECT rank FROM company WHERE id = lead.company) = 1;
 SELECT state FROM lead WHERE id = ?;
 
 -- :reopen
-UPDATE lead SET state = 'ready', not_before = 0, reason = NULL, finished_at = NULL WHERE id = ?;
+UPDATE lead SET state = 'ready', not_before = 0, reason = NULL, finished_at = ? WHERE id = ?;
 
 -- :replayable
 -- Rows that were given up, or rest on a refused question, finished since a moment.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
-    l.state, l.reason, l.finished_at
+    l.fresh_from, l.concluded, l.state, l.reason, coalesce(l.finished_at, 0)
 FROM lead l JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.finished_at >= ? AND l.original IS NULL AND (l.state = 'failed' OR l.state IN ('not_found', 'partial')
     AND (l.reason LIKE '% refused: %' OR l.reason LIKE '% said_no: %'))
@@ -306,13 +311,13 @@ DELETE FROM purged WHERE account = ? AND key = ?;
 -- :rows
 -- All rows of a job, duplicates too, after a given one.
 SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
-    l.state, l.reason, coalesce(l.finished_at, 0), l.original, l.subject
-FROM lead l JOIN company c ON c.id = l.company
+    l.fresh_from, l.concluded, l.state, l.reason, coalesce(l.finished_at, 0), l.original, l.subject
+FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? ORDER BY l.id LIMIT 500;
 
 -- :erase_lead
-UPDATE lead SET lead_id = ?, subject = x'', company = ?, priority = 0, need = 0, state = ?, not_before = 0,
-reason = 'erased', finished_at = ?, input = ? WHERE id = ? RETURNING job;
+UPDATE lead SET lead_id = ?, sample = ?, subject = x'', company = ?, priority = 0, need = 0, state = ?, not_before = 0,
+reason = 'erased', finished_at = ?, fresh_from = 0, concluded = '[]', input = ? WHERE id = ? RETURNING job;
 
 -- :mask_lead
 UPDATE lead SET input = ?, reason = ? WHERE id = ?;
@@ -339,8 +344,9 @@ DELETE FROM answer WHERE account = ? AND received_at < ? AND hex(key) NOT IN (SE
 SELECT 1 FROM purged WHERE account = ? AND key = ?;
 
 -- :unfinished
-SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at
-FROM lead l JOIN company c ON c.id = l.company
+SELECT l.id, l.row, l.lead_id, l.input, l.taken_in, l.company, c.spelling, l.need, l.priority, c.waiting, l.replayed_at,
+    l.fresh_from, l.concluded, l.state, l.reason, coalesce(l.finished_at, 0)
+FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id LIMIT 500;
 
 -- :files
@@ -355,7 +361,7 @@ SELECT (SELECT coalesce(sum(n), 0) FROM tally JOIN job ON job.id = tally.job
 
 -- :standing
 -- How far a lead is about whom the list says the same as then; ids that two people share are told apart by a hash.
-SELECT state, taken_in, replayed_at FROM lead
+SELECT state, taken_in, replayed_at, fresh_from FROM lead
 WHERE job = ? AND lead_id IN (?, ?) AND occurrence = 0 AND subject = ?;
 
 -- :spelling

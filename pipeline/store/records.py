@@ -79,9 +79,21 @@ class Work(NamedTuple):
     priority: float
     waiting: int
     replayed_at: float = 0.0
+    fresh_from: float = 0.0
+    concluded: str = "[]"
     state: str = READY
     reason: str | None = None
     finished_at: float = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether it is being refreshed: its old line stays in the output until the new one is there."""
+        return self.finished_at > 0 and self.state in (READY, DEFERRED)
+
+    @property
+    def conclusions(self) -> list[float]:
+        """When a refreshed lead was finished before, oldest first."""
+        return list(orjson.loads(self.concluded))
 
 
 class Standing(NamedTuple):
@@ -90,6 +102,7 @@ class Standing(NamedTuple):
     state: str
     taken_in: float
     replayed_at: float
+    fresh_from: float
 
 
 class Progress(NamedTuple):

@@ -84,6 +84,7 @@ CREATE INDEX company_search ON company (job, priority DESC, waiting DESC, id) WH
 CREATE INDEX company_age ON company (job, id) WHERE waiting > 0;
 
 -- state: ready, deferred (until not_before), a finished status, or for duplicates copy (no line yet), copied.
+-- A lead that is ready or deferred and has a finished_at is being refreshed: its old line stays until the new one.
 CREATE TABLE lead (
     id           INTEGER PRIMARY KEY,
     job          INTEGER NOT NULL REFERENCES job,
@@ -102,12 +103,16 @@ CREATE TABLE lead (
     seen         INTEGER NOT NULL,          -- the last intake that had this row
     input        TEXT    NOT NULL,          -- every column as it came, JSON
     replayed_at  REAL    NOT NULL DEFAULT 0,    -- answers up to then count only if they found or found nobody
-    need         INTEGER NOT NULL DEFAULT 0 -- requests it needed when last looked at; 0: to be looked at, -1: its
+    need         INTEGER NOT NULL DEFAULT 0,-- requests it needed when last looked at; 0: to be looked at, -1: its
                                             -- company is to be searched first (and then has rank 1)
+    sample       INTEGER NOT NULL DEFAULT 0,    -- its place among all leads there could be: a hash of lead_id alone
+    fresh_from   REAL    NOT NULL DEFAULT 0,    -- of a refreshed row: answers up to then are asked for again
+    concluded    TEXT    NOT NULL DEFAULT '[]'  -- and when it was finished before, JSON; what was found then stays
 ) STRICT;
 CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
 CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
+CREATE INDEX lead_sample ON lead (job, state, sample);
 CREATE INDEX lead_deferred ON lead (job, not_before) WHERE state = 'deferred';
 CREATE INDEX lead_copy ON lead (original, state) WHERE original IS NOT NULL;
 
@@ -117,6 +122,16 @@ CREATE TABLE chance (
     need         INTEGER NOT NULL,
     n            INTEGER NOT NULL,
     PRIMARY KEY (job, need)
+) STRICT;
+
+-- How often the answer to a question was another when it was asked again, by endpoint and least age in days.
+CREATE TABLE flip (
+    account      INTEGER NOT NULL REFERENCES account,
+    endpoint     TEXT    NOT NULL,
+    age          INTEGER NOT NULL,
+    n            INTEGER NOT NULL,
+    changed      INTEGER NOT NULL,
+    PRIMARY KEY (account, endpoint, age)
 ) STRICT;
 
 -- Who must stay out: a keyed hash of each erased address and row. The key never leaves this file.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import orjson
 
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
-from pipeline.store.records import COPIED, COPY, DEFERRED, READY, TO_SEARCH
+from pipeline.sample import place_of
+from pipeline.store.records import COPIED, COPY, READY, TO_SEARCH
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class TakeIn:
         self._last_lead += 1
         lead = self._last_lead
         values = (lead, intake.job, row.row, lead_id, occurrence, original, row.subject, company, row.priority)
-        self._new_leads.append((*values, state, need, intake.now, intake.number, row.input))
+        self._new_leads.append((*values, state, need, place_of(lead_id), intake.now, intake.number, row.input))
         self._known[lead_id, occurrence] = Known(lead, row.subject, intake.number, state, company, row.priority)
         self._states[state] += 1
         if state == READY:
@@ -147,6 +148,9 @@ class TakeIn:
     def _changed(self, row: Row, lead_id: str, known: Known) -> None:
         """What matters changed under an id: the lead is asked again, and its old line goes."""
         company, need = self._company(row)
+        (has_line,) = self._db.execute(
+            "SELECT finished_at IS NOT NULL FROM lead WHERE id = ?", (known.id,)
+        ).fetchone()
         values = (row.subject, company, need, self._intake.now, self._intake.number, row.input, known.id)
         self._db.execute(SQL["change_lead"], values)
         if known.state == READY:
@@ -155,7 +159,7 @@ class TakeIn:
         self._states[known.state] -= 1
         self._states[READY] += 1
         self._changes += 1
-        if known.state not in (READY, DEFERRED):
+        if has_line:
             copies = self._db.execute(SQL["uncopy"], (known.id,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))

@@ -12,6 +12,7 @@ import pytest
 from jobs_site import NOW, order, waiting
 from ledger_site import Site, granted, settle
 
+from pipeline.sample import PLACES, place_of
 from pipeline.store import VERSION, Store, _upgrade
 
 SECRET = b"jane.smith@acmecorp.com"
@@ -57,6 +58,7 @@ def test_an_older_state_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: P
         assert [work.lead_id for work in waiting(store, store.jobs.all()[0])] == ["l0", "l1", "l2"]
         assert order(store, store.jobs.all()[0]) == ["l0"]
         assert [work.replayed_at for work in waiting(store, store.jobs.all()[0])] == [0.0] * 3
+        assert [work.lead_id for work in store.jobs.sampled(1, PLACES, 9)] == sorted(("l0", "l1", "l2"), key=place_of)
 
 
 def test_two_processes_bring_it_up_to_date_together(tmp_path: Path) -> None:

@@ -131,6 +131,9 @@ def plan_of(path: Path, statement: str, values: tuple[object, ...]) -> str:
         ("look", (1,), ("lead_company",)),
         ("wake", (1, NOW), ("lead_deferred",)),
         ("earliest_deferred", (1,), ("lead_deferred",)),
+        ("sampled_next", (1, 1 << 40, "[]", 200), ("lead_sample",)),
+        ("sampled_due", (1, 1 << 40), ("lead_sample",)),
+        ("places", (1, "ready"), ("lead_sample",)),
         ("copies", (1,), ("lead_copy",)),
         ("copied", (1,), ("lead_copy",)),
         ("known_lead", (1, "x", 0), ("lead_identity",)),
@@ -157,6 +160,15 @@ def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> N
     """The indexes hold the order of work; sorting would cost the list every two hundred leads."""
     assert "TEMP B-TREE" not in plan_of(path, "leads_next", (1, "[]", 200))
     assert "TEMP B-TREE" not in plan_of(path, "searches_next", (1, "[]", 200))
+    assert "TEMP B-TREE" not in plan_of(path, "sampled_next", (1, 1 << 40, "[]", 200))
+    assert "TEMP B-TREE" not in plan_of(path, "places", (1, "ready"))
+
+
+@pytest.mark.parametrize("statement", ["finished", "unfinished", "rows"])
+def test_pages_of_a_list_are_read_one_after_the_other(store: Store, path: Path, statement: str) -> None:
+    """By row; sorted, every page of five hundred would cost the list."""
+    values = (1, 0, 500)[: SQL[statement].count("?")]
+    assert "TEMP B-TREE" not in plan_of(path, statement, values)
 
 
 @pytest.mark.parametrize("companies", [1, 20_000])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.quota import DAY, GUARD, PERMIT_SECONDS, Window, date_of, latest_possible
+from pipeline.quota import DAY, GUARD, PERMIT_SECONDS, Window, date_of, even_step, latest_possible
 
 ROLLING = Window()
 
@@ -189,3 +189,41 @@ def test_a_rolling_window_keeps_every_calendar_but_for_a_25_hour_day(zone: str, 
     short = [day for day in days if nights.get(day + timedelta(days=1), nights[day]) - nights[day] <= DAY]
     assert len(short) >= len(days) - 1 >= 9
     assert max(days[day] for day in short) == 3
+
+
+# --- spreading ----------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 3 * DAY), st.integers(1, 3_000))
+def test_what_is_left_goes_in_even_steps_and_is_used_when_the_window_ends(length: float, left: int) -> None:
+    """Reckoned anew after every request, all steps come out equal and the last one ends with the window."""
+    now, end = 1_000_000.0, 1_000_000.0 + length
+    steps = []
+    for rest in range(left, 0, -1):
+        steps.append(even_step(now, end, rest))
+        now += steps[-1]
+    assert now == pytest.approx(end)
+    assert max(steps) == pytest.approx(min(steps), abs=1e-3)
+    assert even_step(now, end, 0) == even_step(end + 1, end, left) == 0.0
+
+
+@pytest.mark.parametrize(("zone", "first", "second", "hours"), LENGTHS)
+def test_a_calendar_window_is_spread_to_before_its_own_midnight(
+    zone: str, first: str, second: str, hours: int
+) -> None:
+    """On days of 23 and 25 hours too; nothing is planned for the minutes that count on both days."""
+    window, begins, ends = Window(zone), at(zone, first), at(zone, second)
+    assert ends - begins == hours * 3600
+    for now in (begins, begins + 7 * 3600.5, ends - GUARD - 1):
+        assert window.closes(now, now) == ends - GUARD
+        assert window.since(now + GUARD) == window.since(window.closes(now, now)) == begins - GUARD - 1
+    assert window.closes(ends - GUARD, 0.0) > ends + 22 * 3600
+
+
+@given(st.floats(0, 30 * DAY))
+def test_a_rolling_window_is_spread_over_the_days_of_the_run(since: float) -> None:
+    """It has no end of its own: each 24 hours from the run's start are one."""
+    began = 1_000_000.0
+    closes = ROLLING.closes(began + since, began)
+    assert 0 < closes - (began + since) <= DAY
+    assert (closes - began) % DAY == 0

@@ -232,7 +232,8 @@ def _was_set(settings: Settings, judgement_field: str) -> bool:
 
 async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
     """Work until nothing is left that may be asked now; with --wait, until nothing is left."""
-    if opened.budget.stopped is not None or not any(_something_ready(opened, run) for run in runs):
+    something = any(_something_ready(opened, run) for run in runs) or _next_due(opened, runs) is not None
+    if opened.budget.stopped is not None or not something:
         return
     opened.parts.begin(sum(opened.store.jobs.counts(run.job.id).pending for run in runs), opened.usage().used)
     async with fetching(opened, key) as fetcher:

@@ -192,6 +192,7 @@ def test_the_json_has_a_stable_shape() -> None:
         },
         "quota": {"requests": 500, "used": 500, "next_request_at": "2027-01-15T09:00:00Z"},
         "credits": {"left": 4_321, "reserve": 10, "watched": True, "read_at": "2027-01-15T08:00:00Z"},
+        "flips": [],
         "finish": {"days": 3, "date": "2027-01-18"},
         "state": "/home/ann/.local/state/leadcontact/state.db",
     }

@@ -93,6 +93,16 @@ def test_what_the_account_has_learned_is_expected_within_a_tenth(
     assert 0.9 * sent <= told.requests.expected <= 1.1 * sent
 
 
+def test_jobs_that_wanted_something_else_teach_nothing(tmp_path: Path) -> None:
+    """Who only searched does not know what a verify and a phone will take."""
+    machine = site(tmp_path)
+    machine.night(write_leads(tmp_path / "past.csv", people(20)), **PLENTY, steps="search")
+    machine.name = "next.jsonl"
+    leads = write_leads(tmp_path / "next.csv", people(20, start=1000))
+    assert planned(machine, leads).requests.expected is None
+    assert planned(machine, leads, steps="search").requests.expected == 20
+
+
 def test_the_curve_is_what_the_nights_bring(tmp_path: Path) -> None:
     """Leads finished after each day lie between the bounds, and near what was expected."""
     machine = site(tmp_path)

@@ -13,7 +13,7 @@ from pipeline.errors import StateError
 from pipeline.store.commit import Committer, Transaction, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -37,10 +37,11 @@ class Disk(sqlite3.Connection):
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
+def disk(tmp_path: Path) -> Iterator[Disk]:
     disk = Disk(tmp_path / "state.db")
     disk.execute("CREATE TABLE note (text TEXT)")
-    return disk
+    yield disk
+    disk.close()
 
 
 def write(text: str) -> Callable[[Transaction], str]:

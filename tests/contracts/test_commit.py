@@ -107,6 +107,7 @@ async def test_another_processs_transaction_is_waited_for(disk: Disk, tmp_path: 
     async with asyncio.timeout(5):
         assert await waiting == "a"
     committer.close()
+    other.close()
 
 
 def test_sqlites_words_become_a_sentence_with_a_way_out() -> None:

@@ -89,7 +89,7 @@ class Erased:
             return body if left == value else orjson.dumps(left)
         except orjson.JSONDecodeError:
             return b"" if self.names(body.decode("utf-8", "replace")) else body
-        except RecursionError:
+        except (RecursionError, orjson.JSONEncodeError):
             return b""  # nested too deeply to be an answer, or to be searched
 
     def cut_line(self, line: bytes) -> bytes:

@@ -127,11 +127,12 @@ def requests(backlog: Backlog, history: History) -> Span:
     """Requests that the backlog needs."""
     least = backlog.companies + backlog.certain
     most = max(least, backlog.companies + backlog.follow + backlog.most_known)
+    low, high = math.floor(least), math.ceil(most)
     if not history.tells and backlog.waiting:
-        return Span(round(least), None, round(most))
+        return Span(low, None, high)
     known = sum(need * n for need, n in backlog.known.items())
     expected = backlog.companies + after_search(backlog, history) + known
-    return Span(round(least), round(min(max(least, expected), most)), round(most))
+    return Span(low, round(min(max(least, expected), most)), high)
 
 
 def after_search(backlog: Backlog, history: History) -> float:

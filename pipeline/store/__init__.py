@@ -65,7 +65,7 @@ class Store:
                 account_id = _account(writer, account)
                 reader = _connect(path)
                 unless_whole.pop_all()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # a damaged file may hold any bytes
             raise _unusable(path, error) from error
         committer = Committer(writer, inline=inline)
         locks = Locks(path.with_name(path.name + ".locks"))
@@ -234,7 +234,9 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str:
 def _unusable(path: Path, error: Exception) -> StateError:
     if isinstance(error, StateError):
         return error
-    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+    if isinstance(error, UnicodeDecodeError) or (
+        isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)
+    ):
         return _not_a_state(path)
     explained = explain(error)
     reason = error if explained is error else str(error)

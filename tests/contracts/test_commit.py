@@ -13,7 +13,7 @@ from pipeline.errors import StateError
 from pipeline.store.commit import Committer, Transaction, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -37,10 +37,11 @@ class Disk(sqlite3.Connection):
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
+def disk(tmp_path: Path) -> Iterator[Disk]:
     disk = Disk(tmp_path / "state.db")
     disk.execute("CREATE TABLE note (text TEXT)")
-    return disk
+    yield disk
+    disk.close()
 
 
 def write(text: str) -> Callable[[Transaction], str]:
@@ -106,6 +107,7 @@ async def test_another_processs_transaction_is_waited_for(disk: Disk, tmp_path: 
     async with asyncio.timeout(5):
         assert await waiting == "a"
     committer.close()
+    other.close()
 
 
 def test_sqlites_words_become_a_sentence_with_a_way_out() -> None:

@@ -11,7 +11,7 @@ from support import START, Server, Site, people, write_leads
 
 from pipeline import planning
 from pipeline.forecast import Span
-from pipeline.model import Policy, Status
+from pipeline.model import Endpoint, Judgement, Policy, Questions, Status
 from pipeline.sources import open_source
 from pipeline.tallying import Books, Tally, mark_of
 
@@ -91,6 +91,16 @@ def test_what_the_account_has_learned_is_expected_within_a_tenth(
     assert told.requests.expected is not None
     record_property("expected over sent", f"{told.requests.expected / sent:.3f}")
     assert 0.9 * sent <= told.requests.expected <= 1.1 * sent
+
+
+def test_jobs_that_wanted_something_else_teach_nothing(tmp_path: Path) -> None:
+    """Who only searched does not know what a verify and a phone will take."""
+    machine = site(tmp_path)
+    machine.night(write_leads(tmp_path / "past.csv", people(20)), **PLENTY, steps="search")
+    machine.name = "next.jsonl"
+    leads = write_leads(tmp_path / "next.csv", people(20, start=1000))
+    assert planned(machine, leads).requests.expected is None
+    assert planned(machine, leads, steps="search").requests.expected == 20
 
 
 def test_the_curve_is_what_the_nights_bring(tmp_path: Path) -> None:
@@ -182,10 +192,31 @@ def test_a_sampled_list_is_counted_nearly_as_the_whole(tmp_path: Path, most: int
     assert part.backlog.follow == pytest.approx(whole.backlog.follow, rel=part.error)
 
 
-def counted(leads: Path, most: int, thinned: int) -> Total:
+@pytest.mark.parametrize(("wider", "follow"), [(0, 7), (50, 8)])
+def test_what_may_follow_a_search_is_counted_by_hand(tmp_path: Path, wider: int, follow: int) -> None:
+    """Two addresses and a number for who brings an address, else one and one; a wider search once a company."""
+    rows = [("Kim", "Bo", "kim@acme.com"), ("Ann", "Li", ""), ("Ann", "Li", ""), ("", "", "")]
+    columns = ("First Name", "Last Name", "Email")
+    usual = {"Company Name": "Acme", "Website": "acme.com"}
+    leads = write_leads(tmp_path / "leads.csv", [usual | dict(zip(columns, row, strict=True)) for row in rows])
+    found = counted(leads, 100, 0, Policy(questions=Questions(widen_limit=wider)))
+    assert (found.rows, found.leads, found.duplicates) == (4, 3, 1)
+    assert (found.backlog.searches, found.shared, found.repeated) == ({3: 1.0}, 2, 3)
+    assert (found.backlog.follow, found.verifies, found.phones) == (follow, 3, 3)
+
+
+def test_an_address_that_two_people_share_is_verified_once(tmp_path: Path) -> None:
+    """Two leads, one question: it is certain once."""
+    rows = [{"First Name": name, "Email": "office@acme.com"} for name in ("Kim", "Ann")]
+    leads = write_leads(tmp_path / "leads.csv", rows)
+    found = counted(leads, 100, 0, Policy(judgement=Judgement(steps=(Endpoint.VERIFY,))))
+    assert (found.leads, found.backlog.certain, found.backlog.most_known) == (2, 1, 2)
+
+
+def counted(leads: Path, most: int, thinned: int, policy: Policy | None = None) -> Total:
     """Count a list of which nothing is known."""
     source = open_source(str(leads))
-    tally = Tally(Books(None, None, START), source.columns, Policy(), most, thinned)
+    tally = Tally(Books(None, None, START), source.columns, policy or Policy(), most, thinned)
     tally.read(source.records())
     return tally.total()
 

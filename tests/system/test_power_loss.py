@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash_site import forked, said_last
-from soak import size
+from soak import seconds, size
 from support import people, write_leads
 from system_site import FAST, Machine, ended, site
 
@@ -145,7 +145,7 @@ def whole_calls(lines: list[str]) -> list[str]:
     return whole
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(seconds(240, 2400))
 async def test_a_power_cut_loses_no_answer_and_no_line(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

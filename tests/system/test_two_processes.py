@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crash_site import LOCKING, REQUEST, Crash, Point, end_of, forked, said_last, start_forked, stopped
-from soak import size
+from soak import seconds, size
 from support import people, write_leads
 from system_site import FAST, asked_again, ended, site, until
 
@@ -108,6 +108,7 @@ async def test_resume_leaves_a_held_job_to_its_run_and_does_the_others(tmp_path:
 # --- four processes, stopped processes ----------------------------------------------------------------
 
 
+@pytest.mark.timeout(seconds(120, 1200))
 async def test_of_four_runs_of_one_list_one_works_and_the_others_say_who(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -177,7 +178,8 @@ async def test_a_run_that_wakes_after_hours_sends_and_counts_nothing_stale(tmp_p
     """
     write_leads(tmp_path / "leads.csv", rows := people(4, 1))
     write_leads(tmp_path / "other.csv", others := people(3, 1, start=50))
-    async with site(tmp_path) as (machine, sandbox):
+    # slow enough that no commit is in hand when the answer comes: whoever is stopped in one keeps the state locked
+    async with site(tmp_path, latency=0.3) as (machine, sandbox):
         asleep = start_forked(machine, *ENRICH, "--concurrency", 1, crash=Crash(point, 3, signal.SIGSTOP))
         await until(lambda: stopped(asleep))
         assert await forked(machine, "enrich", "other.csv", "-o", "other.jsonl", *FAST) == 0

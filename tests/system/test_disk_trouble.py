@@ -99,8 +99,9 @@ async def test_a_full_disk_under_the_state_is_74_and_sends_nothing_it_cannot_cou
     assert sandbox.count() <= counted
 
 
-async def test_a_file_that_may_not_grow_is_74(tmp_path: Path) -> None:
+async def test_a_file_that_may_not_grow_is_74(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on file sizes (ulimit -f) is told like a full disk; raised, the same command goes on."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # the limit would stop its data file too
     rows = write_list(tmp_path)
     async with site(tmp_path) as (machine, sandbox):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -154,7 +154,7 @@ async def waits_for_a_deferred_row(machine: Machine, sandbox: Sandbox) -> Proces
     sandbox.set(fault_endpoint="phones")
     sandbox.script([Fault.CHALLENGE_PAGE])
     process = await told_to_wait(machine, "not settled, waits until", "--wait", "--log-level", "debug")
-    await until(lambda: len(machine.lines()) == 5)
+    await until(lambda: machine.out.read_bytes().count(b"\n") == 5)
     await asyncio.sleep(0.3)  # until it has nothing left to do: nothing shows that
     return process
 

@@ -114,6 +114,7 @@ SCHEMA = {
     "quota": {"requests": int, "used": int, "next_request_at": (str, type(None))},
     "credits": {"left": (int, type(None)), "reserve": int, "watched": bool, "read_at": (str, type(None))},
     "finish": {"days": (int, type(None)), "date": (str, type(None))},
+    "flips": list,
     "state": str,
 }
 
@@ -133,7 +134,18 @@ async def test_json_has_a_stable_schema_on_stdout(tmp_path: Path) -> None:
         status = orjson.loads((await machine.run("status", "--json")).out)
         doctor = orjson.loads((await machine.run("doctor", "--json")).out)
     assert all(fits(orjson.loads(one.out), SCHEMA) for one in told)
-    keys = {"schema_version", "account", "plan", "state", "state_exists", "jobs", "quota", "finish", "credits"}
+    keys = {
+        "schema_version",
+        "account",
+        "plan",
+        "state",
+        "state_exists",
+        "jobs",
+        "quota",
+        "finish",
+        "credits",
+        "flips",
+    }
     assert status.keys() == keys
     assert (status["schema_version"], status["jobs"][0]["leads"], status["quota"]["requests"]) == (1, 3, 25)
     assert doctor.keys() == {"schema_version", "findings"}

@@ -57,6 +57,7 @@ class JobRun:
     in_hand: set[int] = field(default_factory=set)
     passed: set[int] = field(default_factory=set)
     aside: list[Work] = field(default_factory=list)
+    handed: int = 0
     latest: Place = LAST
     sample_end: int | None = None
     found_before: Callable[[Lead, Work], Facts | None] = lambda _lead, _work: None
@@ -123,7 +124,8 @@ class Engine:
         """Hand out the job's ready leads, best first; a few at a time, since every answer changes the order."""
         if due := await self._jobs.wake(run.job.id, self._budget.clock()):
             self._tell(RowsDue(run.job.id, due))
-        after_halt = 0
+        counts, after_halt = self._jobs.counts(run.job.id), 0
+        run.handed = counts.leads - counts.pending
         while self._worth_feeding(after_halt):
             self._changed.clear()
             batch = self._next(run)
@@ -133,6 +135,7 @@ class Engine:
                         continue
                     after_halt += 1
                 run.in_hand.add(work.id)
+                run.handed += 1
                 await self._queue.put((run, work, lead))
             if not batch and not await self._more_comes(run):
                 return
@@ -156,7 +159,7 @@ class Engine:
             if halted:  # none is taken from behind one that must be asked: what was cut short stays a fair sample
                 fresh = list(takewhile(lambda work: work.need == LOOK, fresh))
         else:
-            fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), besides)
+            fresh = self._jobs.ready(run.job.id, most, self._budget.clock(), besides, run.handed)
             if halted:
                 fresh = [work for work in fresh if work.need == LOOK]
             run.latest = place(fresh[-1], self._jobs.chances(run.job.id)) if len(fresh) == most else LAST

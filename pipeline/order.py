@@ -98,12 +98,24 @@ def goes_on(lead: Standing, left: int, latest: Place) -> bool:
     return left == lead.need or Place(-lead.priority, -1 / left) <= latest
 
 
-def work_order(leads: Iterable[T], searches: Iterable[T], aged: Iterable[T], chances: Chances) -> Iterator[T]:
-    """Merge leads that were looked at, companies to search and aged leads, each best first, into one order."""
+def aged_places(handed: int, places: int) -> int:
+    """How many of the next places are aged leads', `handed` having gone before them."""
+    return (handed % AGED_SHARE + places) // AGED_SHARE
+
+
+def work_order(
+    leads: Iterable[T], searches: Iterable[T], aged: Iterable[T], chances: Chances, handed: int = 0
+) -> Iterator[T]:
+    """Merge leads that were looked at, companies to search and aged leads, each best first, into one order.
+
+    `handed` leads have gone before: the aged ones' share is kept over all, however few are merged at a time.
+    """
     ranked = merge(leads, searches, key=lambda lead: (*place(lead, chances), lead.id))
-    old = iter(aged)
-    for n, lead in enumerate(ranked):
-        if n % AGED_SHARE == AGED_SHARE - 1 and (oldest := next(old, None)) is not None:
+    old, turn = iter(aged), handed
+    for lead in ranked:
+        if turn % AGED_SHARE == AGED_SHARE - 1 and (oldest := next(old, None)) is not None:
             yield oldest
+            turn += 1
         yield lead
+        turn += 1
     yield from old

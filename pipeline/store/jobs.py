@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.errors import ConfigError
 from pipeline.model import FINISHED, Judgement, Status
-from pipeline.order import AGED, AGED_SHARE, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, work_order
+from pipeline.order import AGED, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, aged_places, work_order
 from pipeline.sample import PLACES
 from pipeline.store.records import (
     COPIED,
@@ -161,7 +161,9 @@ class Jobs:
 
         return await self._committer.run(wake)
 
-    def ready(self, job: int, limit: int, now: float = 0.0, besides: Iterable[int] = ()) -> list[Work]:
+    def ready(
+        self, job: int, limit: int, now: float = 0.0, besides: Iterable[int] = (), handed: int = 0
+    ) -> list[Work]:
         """The next leads in the order of work, `besides` those in hand; fewer than `limit` only if that is all."""
         in_hand = orjson.dumps(list(besides)).decode()
 
@@ -169,8 +171,8 @@ class Jobs:
             return [Work(*row) for row in self._reader.execute(SQL[name], (job, in_hand, most))]
 
         leads, searches = stream("leads_next", limit), stream("searches_next", limit)
-        aged = [work for work in stream("oldest", limit // AGED_SHARE) if work.taken_in < now - AGED]
-        ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job))}
+        aged = [work for work in stream("oldest", aged_places(handed, limit)) if work.taken_in < now - AGED]
+        ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job), handed)}
         return list(ordered.values())[:limit]
 
     def sampled(self, job: int, before: int, limit: int, besides: Iterable[int] = ()) -> list[Work]:

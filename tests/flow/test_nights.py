@@ -255,3 +255,15 @@ def test_the_first_free_night_shows_finished_lines(tmp_path: Path) -> None:
     assert sum(report.requests.values()) == 25
     assert report.jobs[0].counts.leads - report.pending >= 10
     assert report.finish_date is not None
+
+
+def test_on_a_free_plan_too_a_lead_that_waited_for_weeks_gets_its_turn(tmp_path: Path) -> None:
+    """Every night better leads come in; the lone row of a company of its own is worked on all the same."""
+    site = Site(tmp_path, Server(daily_quota=25))
+    rows = [{"First Name": "", "Last Name": "", "Email": "", "Company Name": "Lonely Works"}]
+    for night in range(30):
+        rows += [row for row in people(12, 5, start=100 * (night + 1)) if row["First Name"]]
+        site.night(write_leads(tmp_path / "leads.csv", rows), at=night * 86_400 * 1.01, plan="free", wait_up_to=0)
+        if any(line["row"] == 1 for line in site.lines()):
+            break
+    assert 14 <= night <= 18

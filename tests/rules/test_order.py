@@ -16,6 +16,7 @@ from pipeline.order import (
     WAITS_FOR_SEARCH,
     Chances,
     Place,
+    aged_places,
     goes_on,
     place,
     work_order,
@@ -96,8 +97,19 @@ def test_an_aged_lead_gets_one_place_in_sixteen() -> None:
     leads = [Waits(n, 1) for n in range(100, 140)]
     aged = [Waits(1, 4), Waits(2, 4)]
     order = list(work_order(leads, [], aged, EVEN))
-    assert [order.index(old) for old in aged] == [AGED_SHARE - 1, 2 * AGED_SHARE]
+    assert [order.index(old) for old in aged] == [AGED_SHARE - 1, 2 * AGED_SHARE - 1]
     assert sorted(order) == sorted([*leads, *aged])
+
+
+@pytest.mark.parametrize("at_a_time", [1, 4, 8, 100])
+def test_an_aged_lead_gets_its_places_however_few_are_handed_out_at_a_time(at_a_time: int) -> None:
+    """A free plan hands out four leads at a time; its oldest lead comes as soon as anybody's."""
+    handed: list[Waits] = []
+    while len(handed) < 2 * AGED_SHARE:
+        aged = [Waits(1, 4)] * aged_places(len(handed), at_a_time)
+        leads = [Waits(100 + len(handed) + n, 1) for n in range(at_a_time)]
+        handed += list(work_order(leads, [], aged, EVEN, len(handed)))[:at_a_time]
+    assert [n for n, lead in enumerate(handed[: 2 * AGED_SHARE]) if lead.id == 1] == [15, 31]
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from support import Server, Site, people, write_leads
 
+from pipeline import app
 from pipeline.model import Endpoint
 from pipeline.sandbox import Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pipeline.session import Parts
 
 PLAN: dict[str, Any] = {"plan": "professional", "wait_up_to": 0}
 HOUR = 3_600
@@ -47,6 +52,22 @@ def test_another_list_uses_what_the_first_paid_for(tmp_path: Path) -> None:
     other.night(write_leads(tmp_path / "other.csv", rows[::-1]), **PLAN)
     assert len(site.server.log) == asked
     assert {call["origin"] for line in other.lines() for call in line["calls"]} == {"cache"}
+
+
+def test_two_runs_that_looked_before_either_asked_pay_once(tmp_path: Path) -> None:
+    """Each has looked up its next rows at once; what the other was told since is used, not asked again."""
+    rows = people(12, 0)
+    site = Site(tmp_path, Server(latency=(0.1, 2.0)))
+    lists = [write_leads(tmp_path / f"{n}.csv", rows[::step]) for n, step in enumerate((1, -1))]
+
+    async def both(parts: Parts) -> None:
+        runs = [replace(parts, owner=f"run {n}") for n in range(2)]
+        told = (app.enrich(run, str(leads), f"{leads}.jsonl") for run, leads in zip(runs, lists, strict=True))
+        await asyncio.gather(*told)
+
+    site.command(both, steps="search", concurrency=2, **PLAN)
+    assert site.server.asked_twice() == []
+    assert searches(site.server) == 12
 
 
 def test_the_same_command_again_asks_nothing(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ OTHERS = (
     ("doctor", "--probe"),
     ("resume",),
     ("resume", "--json", "--log-level", "debug"),
+    ("plan", "leads.csv", "-o", "out.jsonl"),
+    ("plan", "leads.csv", "--json"),
+    ("replay", "out.jsonl", "--dry-run"),
+    ("replay", "out.jsonl", "--json"),
+    ("refresh", "out.jsonl", "--older-than", "1s", "--json", "--log-level", "debug"),
+    ("purge", "--older-than", "1s"),
     ("enrich", "leads.csv", "-o", "out.jsonl", "--limit", "3"),
     ("enrich", "more.csv", "-o", "leads.csv"),
 )

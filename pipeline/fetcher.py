@@ -103,7 +103,6 @@ class Fetcher:
             raise
         finally:
             del self._flights[question.key]
-            self._expected.pop(question.key, None)
             if not flight.done():
                 flight.set_result(None)
 

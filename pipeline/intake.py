@@ -50,8 +50,8 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
             await jobs.update(job.id, source=orjson.dumps(read).decode())
         rows += len(batch)
         broken += sum(record.error is not None for record in batch)
-        ranks = (record.values.get(source.columns.get("priority", ""), "") for record in batch)
-        unranked += sum(_number(rank) is None for rank in ranks)
+        if ranked := source.columns.get("priority"):
+            unranked += sum(_number(record.values.get(ranked)) is None for record in batch)
         before = intake.added, intake.changed
         await jobs.take_in(intake, [_row(record, source, policy, erased) for record in batch])
         opened.tell(RowsTakenIn(job.id, intake.added - before[0], intake.changed - before[1]))

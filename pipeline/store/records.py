@@ -166,23 +166,8 @@ JOB = """SELECT id, account, name, output, priority, created_at, questions, judg
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """Make a job of its row."""
-    (
-        job,
-        _,
-        name,
-        output,
-        priority,
-        created,
-        questions,
-        judgement,
-        source,
-        intake,
-        rows,
-        length,
-        tail,
-        *rewrite,
-    ) = row
-    next_length, next_tail, stale = rewrite
+    job, _, name, output, priority, created, questions, judgement, source, intake, rows, *written = row
+    length, tail, next_length, next_tail, stale = written
     return Job(
         id=job,
         name=name,

@@ -59,7 +59,7 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
     key = key_if_needed(settings)
-    source = open_source(leads, columns=_columns(settings), encoding=settings.encoding)
+    source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
     _refuse_without_email(settings, source)
     async with session(parts) as opened:
         job = await begun_or_found(opened, name, output)
@@ -100,11 +100,6 @@ def _refuse_without_email(settings: Settings, source: Source) -> None:
     if settings.steps == (Endpoint.VERIFY,) and "email" not in source.columns:
         what = f"{source.path} has no e-mail column, and nothing but verify is wanted."
         raise InputUnusable(what, 'Name it: --column email="HEADER".')
-
-
-def _columns(settings: Settings) -> dict[str, str]:
-    """The user's field -> header; `priority` is one of them."""
-    return settings.columns | ({"priority": settings.priority} if settings.priority else {})
 
 
 def key_if_needed(settings: Settings) -> str:

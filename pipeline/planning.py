@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,8 @@ from pipeline.store.ledger import Usage
 from pipeline.tallying import Books, Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.forecast import Total
     from pipeline.limits import Limits
     from pipeline.model import Policy
@@ -45,12 +47,9 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
     now = time.time() if now is None else now
     _refuse_nothing_a_day(settings)
     limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
-    source = open_source(leads, columns=settings.columns, encoding=settings.encoding)
-    with ExitStack() as stack:
-        path, account, store = state_path(settings), account_of(settings), None
-        if Store.knows(path, account):
-            store = stack.enter_context(Store.open(path, account, inline=True))
-            now += store.ledger.clock_offset(now)
+    source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
+    with _known_state(settings) as store:
+        now += store.ledger.clock_offset(now) if store else 0.0
         job = _job(settings, store, out)
         policy = _policy(settings, job)
         tally = Tally(Books(store, job, now), source.columns, policy, EXACT, _thinned(source))
@@ -81,6 +80,17 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
         blind=ceiling if usage.credits is None and total.backlog.companies else None,
         now=now,
     )
+
+
+@contextmanager
+def _known_state(settings: Settings) -> Iterator[Store | None]:
+    """Open the state if there is one that knows the account; none is made."""
+    path, account = state_path(settings), account_of(settings)
+    if not Store.knows(path, account):
+        yield None
+        return
+    with Store.open(path, account, inline=True) as store:
+        yield store
 
 
 def _job(settings: Settings, store: Store | None, out: str | None) -> Job | None:

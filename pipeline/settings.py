@@ -151,6 +151,11 @@ class Settings(BaseModel):
         return sample_of(self.sample) if self.sample is not None else None
 
     @property
+    def headers(self) -> dict[str, str]:
+        """The user's field -> header; `priority` is one of them."""
+        return self.columns | ({"priority": self.priority} if self.priority else {})
+
+    @property
     def policy(self) -> Policy:
         """What to ask and how to judge it."""
         asked = {name: getattr(self, name) for name in Questions.model_fields}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support import people, write_leads
-from system_site import KEY, Machine, site
+from system_site import KEY, Machine
 
 from pipeline.errors import StateError
 from pipeline.store import _check_place
@@ -399,24 +399,3 @@ def test_a_state_on_a_network_file_system_is_refused(tmp_path: Path, kind: str) 
     with pytest.raises(StateError, match=f"network file system \\({kind}\\).*--state") as refused:
         _check_place(tmp_path / "far" / "state.db", mounts)
     assert refused.value.exit_code == 74
-
-
-# --- questions ----------------------------------------------------------------------------------------
-
-
-async def test_changed_questions_are_78_with_what_changed_unless_new_policy(tmp_path: Path) -> None:
-    """Another body is another bill, so the user says so; judgement may change freely."""
-    write_leads(tmp_path / "leads.csv", people(4, 1))
-    command = ("enrich", "leads.csv", "-o", "out.jsonl", *SANDBOX[1:])
-    async with site(tmp_path) as (machine, sandbox):
-        first = await machine.run(*command, "--max-requests", "3")
-        changed = await machine.run(*command, "--limit", "5", "--titles", "CEO,CTO")
-        before = sandbox.count()
-        wished = await machine.run(*command, "--limit", "5", "--titles", "CEO,CTO", "--new-policy")
-        judged = await machine.run(*command, "--limit", "5", "--titles", "CEO,CTO", "--min-confidence", "0.8")
-    codes = (first.code, changed.code, wished.code, judged.code)
-    assert (codes, before) == ((0, 78, 0, 0), 3)
-    assert "This job asks other questions than this command: limit 10 -> 5; titles  -> CEO,CTO." in changed.complaint
-    assert "add --new-policy for its" in changed.complaint
-    assert {entry.body["limit"] for entry in sandbox.log[3:] if "limit" in entry.body} == {5}
-    assert machine.rows() == list(range(1, 13))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ENRICH = ("enrich", "leads.csv", "-o", "out.jsonl", "--sandbox", "--max-requests", "0")
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A folder with a list, without a key and without a state."""
@@ -42,6 +45,14 @@ def test_without_key_or_history_it_says_what_is_known_and_what_is_not(machine: M
     assert told.out.splitlines()[-1].endswith("#" * 40)
     assert told.out.isascii()
     assert files(machine) == before
+
+
+def test_a_priority_that_is_no_column_is_refused_as_enrich_refuses_it(machine: Machine) -> None:
+    """What `plan` takes, `enrich` takes."""
+    told = [machine.run_alone(*words, "--priority", "Nope") for words in (("plan", "leads.csv"), ENRICH)]
+    assert [run.code for run in told] == [65, 65]
+    assert told[0].complaint == told[1].complaint
+    assert "Nope" in told[0].complaint
 
 
 def test_json_has_the_same_numbers_and_a_stable_shape(machine: Machine) -> None:

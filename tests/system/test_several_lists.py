@@ -50,3 +50,21 @@ async def test_an_output_that_is_no_file_begins_no_job_and_holds_none_up(tmp_pat
     assert "/dev/null is no ordinary file. Name a file with -o" in refused.complaint
     assert (told.code, "0.jsonl is no ordinary file" in told.err) == (74, True)
     assert machine.rows(tmp_path / "1.jsonl") == [1, 2, 3]
+
+
+async def test_changed_questions_are_78_with_what_changed_unless_new_policy(tmp_path: Path) -> None:
+    """Another body is another bill, so the user says so; judgement may change freely."""
+    write_leads(tmp_path / "leads.csv", people(4, 1))
+    command = ("enrich", "leads.csv", "-o", "out.jsonl", *FAST)
+    async with site(tmp_path) as (machine, sandbox):
+        first = await machine.run(*command, "--max-requests", "3")
+        changed = await machine.run(*command, "--limit", "5", "--titles", "CEO,CTO")
+        before = sandbox.count()
+        wished = await machine.run(*command, "--limit", "5", "--titles", "CEO,CTO", "--new-policy")
+        judged = await machine.run(*command, "--limit", "5", "--titles", "CEO,CTO", "--min-confidence", "0.8")
+    codes = (first.code, changed.code, wished.code, judged.code)
+    assert (codes, before) == ((0, 78, 0, 0), 3)
+    assert "This job asks other questions than this command: limit 10 -> 5; titles  -> CEO,CTO." in changed.complaint
+    assert "add --new-policy for its" in changed.complaint
+    assert {entry.body["limit"] for entry in sandbox.log[3:] if "limit" in entry.body} == {5}
+    assert machine.rows() == list(range(1, 13))

@@ -306,10 +306,12 @@ def encode(line: Enriched) -> bytes:
 
 def copy_lines(line: Enriched, copies: Iterable[tuple[int, str]]) -> list[bytes]:
     """Write the lines of a row's duplicates."""
-    return [
-        encode(line.model_copy(update={"row": row, "input": orjson.loads(text), "duplicate_of": line.row}))
-        for row, text in copies
-    ]
+    return [encode(copied_line(line, row, text)) for row, text in copies]
+
+
+def copied_line(line: Enriched, row: int, text: str) -> Enriched:
+    """A duplicate's line: its lead's, with its own row and columns."""
+    return line.model_copy(update={"row": row, "input": orjson.loads(text), "duplicate_of": line.row})
 
 
 def _progress(

@@ -29,7 +29,7 @@ async def write_late_copies(run: JobRun, jobs: Jobs, recall: Callable[[Lead, Wor
     works = jobs.late_copies(run.job.id)
     if not works:
         return
-    lines = [line for work in works for line in copy_lines(_line_again(run, work, recall), jobs.copies(work))]
+    lines = [line for work in works for line in copy_lines(line_again(run, work, recall), jobs.copies(work))]
     length, tail = run.output.append(lines)
     await jobs.copied(run.job.id, works, Committed(length, tail))
 
@@ -68,14 +68,16 @@ def _made_lines(
         copies = [(row, text) for lead, row, text in jobs.copied_rows(work) if lead not in seen]
         if work.id in seen and not copies:
             continue
-        line = _line_again(run, work, recall)
+        line = line_again(run, work, recall)
         if work.id not in seen:
             yield encode(line)
         yield from copy_lines(line, copies)
 
 
-def _line_again(run: JobRun, work: Work, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> Enriched:
+def line_again(run: JobRun, work: Work, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> Enriched:
+    """Make a row's line from what is known of it; an unfinished row's says `pending`."""
     lead = run.lead(work)
     answers, earlier = recall(lead, work), run.found_before(lead, work)
     facts = keep(lead, earlier, gather(lead, answers, run.policy)) if earlier is not None else None
-    return enriched(lead, answers, run.policy, Status(work.state), work.reason, work.finished_at, facts=facts)
+    status = Status.PENDING if work.state in (READY, DEFERRED) else Status(work.state)
+    return enriched(lead, answers, run.policy, status, work.reason, work.finished_at, facts=facts)

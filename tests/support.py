@@ -157,6 +157,11 @@ class Site:
         """Make the clock of a run that begins now."""
         return virtual_now
 
+    @staticmethod
+    def clock_at(moment: float) -> float:
+        """What the wall clock shows at a virtual time."""
+        return START + moment
+
     def settings(self, **changes: Any) -> Settings:
         return Settings(
             **{

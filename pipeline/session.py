@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.erased import Erased
-    from pipeline.fetcher import Sender
     from pipeline.model import Permit
     from pipeline.protocol import RawReply
     from pipeline.settings import Settings
     from pipeline.store.ledger import Usage
     from pipeline.store.records import Work
+    from pipeline.wire import Sender
 
 SIGNALS: Final = {
     signal.SIGINT: Stop.INTERRUPTED,
@@ -265,7 +265,11 @@ async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
     with _stop_at(session), _few_collections():
         async with connect(session, key) as sender:
             erased = session.store.erasing.erased()
-            yield Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)
+            fetcher = Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)
+            try:
+                yield fetcher
+            finally:
+                await fetcher.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ unit: $(VENV)/.installed-test
 soak: $(VENV)/.installed-test  ## The proofs in their long form: kills, races, examples, fuzz cases; prints their figures.
 	SOAK=1 $(BIN)/python -m pytest -n auto tests/promises tests/system tests/flow
 
-bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up times, memory.
+bench: $(VENV)/.installed-bench  ## Speed against a bare aiohttp loop and what else people use, start-up times, memory.
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/plans.py
 
@@ -57,6 +57,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@touch $@
 
 $(VENV)/.installed-mutants: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'

@@ -28,6 +28,7 @@ from pipeline.planner import Ask, next_step, recall
 from pipeline.quota import DAY, Window
 from pipeline.settings import FOREVER
 from pipeline.store import Store
+from pipeline.store.records import Did
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -67,6 +68,18 @@ class Tallies:
             self.saved.cached += event.cached
             self.saved.search_confirmed_email += event.verify_saved
             self.saved.search_gave_phone += event.phones_saved
+
+    @property
+    def did(self) -> Did:
+        """The same, as the state keeps it."""
+        saved = self.saved
+        return Did(
+            finished=self.finished.total(),
+            shared=saved.shared,
+            answered=saved.cached,
+            sure_emails=saved.search_confirmed_email,
+            sure_phones=saved.search_gave_phone,
+        )
 
 
 # --- the parts of a run -------------------------------------------------------------------------------

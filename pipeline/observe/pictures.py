@@ -35,7 +35,7 @@ class Scale(NamedTuple):
 
     def area(self, upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]] = ()) -> str:
         """What lies between two lines, or below one."""
-        ground = [(upper[0][0], 0.0), (upper[-1][0], 0.0)] if not lower else lower
+        ground = lower or [(upper[0][0], 0.0), (upper[-1][0], 0.0)]
         return self.line([*upper, *reversed(ground)]) + " Z"
 
 

@@ -32,7 +32,7 @@ class Past:
     def nights(self) -> list[Night]:
         """All runs that had something to ask, oldest first."""
         rows = self._reader.execute(SQL["runs"], (self._account,))
-        return [Night(*row[:5], None if None in row[5:] else Did(*row[5:])) for row in rows]
+        return [Night(*row[:5], did=None if None in row[5:] else Did(*row[5:])) for row in rows]
 
     def sent(self) -> dict[str, dict[str, int]]:
         """Requests sent so far, by endpoint and by what they came to."""

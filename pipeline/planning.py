@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.forecast import History, Span
 from pipeline.model import PLANS, Endpoint
 from pipeline.observe.planned import OnPlan, Planned, Savings
 from pipeline.observe.told import Ahead
+from pipeline.quota import DAY
 from pipeline.session import Parts, Session, account_of, limits_of, state_path
 from pipeline.sources import open_source
 from pipeline.store import Store
@@ -166,9 +168,17 @@ def ahead_of(opened: Session, job: Job, now: float) -> Ahead | None:
     history, _ = _history(store, run.policy)
     asked, daily = forecast.requests(total.backlog, history), limits.quota - limits.reserve_requests
     used = usage.used + usage.under_way
-    days = _on(asked, daily, used)
+    days, waits = _on(asked, daily, used), _waits(store, job, now)
+    if days is not None:
+        days = forecast.each(days, lambda n: max(n, waits))
     curve = forecast.curve(total.backlog, history, left=max(0, daily - used), daily=daily) if days else []
     return Ahead(asked, days, curve, total.leads, total.error)
+
+
+def _waits(store: Store, job: Job, now: float) -> int:
+    """Days until the first of a job's unfinished rows may be asked again; 0 if one may now."""
+    due = None if store.jobs.ready(job.id, 1) else store.jobs.next_due(job.id)
+    return 0 if due is None else math.ceil(max(0.0, due - now) / DAY)
 
 
 def _thinning(rows: int) -> int:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline import __version__
 from pipeline.facts import tier
 from pipeline.model import Endpoint, Outcome, Status
-from pipeline.observe.pictures import Bar, Scale, histogram, stacked
-from pipeline.observe.told import BINS, USEFUL, and_then, day, finish, how_it_ended, sentence
+from pipeline.observe.pictures import Bar, Scale, histogram, stacked, steps
+from pipeline.observe.told import BINS, USEFUL, and_then, day, finish, how_it_ended, local, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pipeline.observe.told import Ahead, Confidences, Reason, Spending, Story
     from pipeline.store.past import Night
@@ -43,6 +42,13 @@ REASONS: Final = {
     "no_contact_with_email": "nobody at the company has an e-mail address there",
     "nothing_found": "nothing was found",
     "erased": "erased on request",
+}
+
+RULES: Final = {
+    "shared": "shared by rows of one company",
+    "answered": "answered before",
+    "emails": "e-mails search was sure of",
+    "phones": "phones search was sure of",
 }
 
 OUTCOMES: Final = {
@@ -120,7 +126,7 @@ def _context(story: Story) -> dict[str, Any]:
         "finish": finish(story),
         "curve": _curve(story, story.ahead) if story.ahead and len(story.ahead.curve) > 1 else None,
         "nights": [_night(night, spent) for night in reversed(spent.nights[-LATEST:])],
-        "made": f"{day(story.now)} at {_clock(story.now)}",
+        "made": f"{day(local(story.now))} at {_clock(story.now)}",
         "version": __version__,
     }
 
@@ -159,14 +165,8 @@ def _troubles(spent: Spending) -> list[tuple[int, str]]:
 
 def _saved(spent: Spending) -> list[Share]:
     did = spent.saved
-    counts = {"shared": did.shared, "answered": did.answered, "emails": did.sure_emails, "phones": did.sure_phones}
-    words = {
-        "shared": "shared by rows of one company",
-        "answered": "answered before",
-        "emails": "e-mails search was sure of",
-        "phones": "phones search was sure of",
-    }
-    return _shares(counts, words)
+    counts = dict(zip(RULES, (did.shared, did.answered, did.sure_emails, did.sure_phones), strict=True))
+    return [one._replace(name=one.words, words="") for one in _shares(counts, RULES)]
 
 
 # --- over time ----------------------------------------------------------------------------------------
@@ -189,24 +189,16 @@ def _credits_chart(story: Story) -> Chart | None:
     points.append((max(story.now, points[-1][0] + 1), float(spent.usage.credits)))
     top, words = max(n for _, n in points), f"reserve {spent.reserve_credits:,}"
     now = f"{spent.usage.credits:,} left by our count"
-    return _chart("Credits left", points, top, spent.reserve_credits, (words, now))
+    return _chart("Credits left", steps(points), top, spent.reserve_credits, (words, now))
 
 
 def _chart(
     title: str, points: Sequence[tuple[float, float]], top: float, bound: float, words: tuple[str, str]
 ) -> Chart:
     scale = Scale(points[0][0], points[-1][0], top)
-    when = _clock if scale.last - scale.first < 2 * DAY else _day
-    return Chart(
-        title,
-        top,
-        scale.line(points),
-        scale.area(points),
-        scale.y(bound),
-        *words,
-        when(scale.first),
-        when(scale.last),
-    )
+    short = scale.last - scale.first < DAY
+    edges = [_clock(at) if short else day(local(at)) for at in (scale.first, scale.last)]
+    return Chart(title, top, scale.line(points), scale.area(points), scale.y(bound), *words, *edges)
 
 
 def _curve(story: Story, ahead: Ahead) -> dict[str, Any]:
@@ -221,8 +213,8 @@ def _curve(story: Story, ahead: Ahead) -> dict[str, Any]:
         "lines": [scale.line(usual)] if usual else [scale.line(least), scale.line(most)],
         "expected": bool(usual),
         "top": scale.top,
-        "begins": story.date_after(ahead.curve[0].day),
-        "ends": story.date_after(ahead.curve[-1].day) or "in thousands of years",
+        "begins": "today",
+        "ends": day(then) if (then := story.date_after(ahead.curve[-1].day)) else "in thousands of years",
     }
 
 
@@ -250,7 +242,7 @@ def _reason_words(reason: Reason) -> str:
 def _night(night: Night, spent: Spending) -> dict[str, Any]:
     under_way = spent.running and night is spent.nights[-1]
     return {
-        "when": f"{day(night.started_at)}, {_clock(night.started_at)}",
+        "when": f"{day(local(night.started_at))}, {_clock(night.started_at)}",
         "requests": night.requests,
         "finished": night.did.finished if night.did else None,
         "saved": sum(night.did[1:]) if night.did else None,
@@ -258,12 +250,8 @@ def _night(night: Night, spent: Spending) -> dict[str, Any]:
     }
 
 
-def _local(form: str) -> Callable[[float], str]:
-    return lambda at: datetime.fromtimestamp(at).astimezone().strftime(form)
-
-
-_clock = _local("%H:%M:%S")
-_day = _local("%-d %b %Y")
+def _clock(at: float) -> str:
+    return f"{local(at):%H:%M:%S}"
 
 
 def _number(n: float) -> str:
@@ -272,6 +260,6 @@ def _number(n: float) -> str:
 
 def _percent(share: float) -> str:
     """Never 0 % of something, nor 100 % of not all."""
-    if 0 < share < 1:
-        share = min(0.99, max(0.01, share))
-    return f"{share:.0%}".replace("%", " %")
+    if 0 < share < 0.005:  # noqa: PLR2004 - what would be rounded to nothing
+        return "< 1 %"
+    return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"  # noqa: PLR2004 - or to all

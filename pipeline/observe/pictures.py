@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class Scale(NamedTuple):
         """What lies between two lines, or below one."""
         ground = lower or [(upper[0][0], 0.0), (upper[-1][0], 0.0)]
         return self.line([*upper, *reversed(ground)]) + " Z"
+
+
+def steps(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points of a line that keeps each value until the next."""
+    kept = [(at, before) for (_, before), (at, _) in pairwise(points)]
+    return [points[0], *(point for pair in zip(kept, points[1:], strict=True) for point in pair)]
 
 
 class Bar(NamedTuple):

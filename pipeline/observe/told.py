@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline.model import Outcome, Status, Stop
@@ -147,12 +147,10 @@ class Story:
         """Leads that have their line."""
         return self.counts.leads - self.counts.pending
 
-    def date_after(self, days: int | None) -> str | None:
-        """The date so many days from now, where the calendar goes that far."""
+    def date_after(self, days: int | None) -> date | None:
+        """The date so many days from now, UTC, where the calendar goes that far."""
         try:
-            return (
-                None if days is None else (datetime.fromtimestamp(self.now, UTC) + timedelta(days)).date().isoformat()
-            )
+            return None if days is None else datetime.fromtimestamp(self.now, UTC).date() + timedelta(days)
         except OverflowError:
             return None
 
@@ -175,7 +173,7 @@ def sentence(story: Story) -> str:
         standing = f"all {leads:,} leads are finished" if leads > 1 else "the one lead is finished"
     night = nights[-1]
     found = f"finished {counted(story.finished_last, 'lead')} with {counted(night.requests, 'request')}"
-    return f"The run of {day(night.started_at)} {found}: {standing}."
+    return f"The run of {day(local(night.started_at))} {found}: {standing}."
 
 
 def and_then(story: Story) -> list[str]:
@@ -207,14 +205,18 @@ def finish(story: Story) -> str | None:
 
 
 def _by(story: Story, days: int) -> str:
-    date = story.date_after(days)
-    return "today" if days == 0 else f"about {date}" if date else "in thousands of years"
+    then = story.date_after(days)
+    return "today" if days == 0 else f"about {day(then)}" if then else "in thousands of years"
 
 
-def day(at: float) -> str:
-    """A local date for people: 24 November 2026."""
-    moment = datetime.fromtimestamp(at).astimezone()
-    return f"{moment.day} {moment:%B %Y}"
+def day(of: date) -> str:
+    """A date for people: 24 November 2026."""
+    return f"{of.day} {of:%B %Y}"
+
+
+def local(at: float) -> datetime:
+    """A moment on the reader's clock."""
+    return datetime.fromtimestamp(at).astimezone()
 
 
 # --- for machines -------------------------------------------------------------------------------------
@@ -316,6 +318,11 @@ def _ahead_json(story: Story, ahead: Ahead) -> dict[str, Any]:
         "error": round(ahead.error, 4),
         "requests": ahead.requests._asdict(),
         "days": days,
-        "finished": None if days is None else {name: story.date_after(n) for name, n in days.items()},
-        "curve": [point._asdict() | {"date": story.date_after(point.day)} for point in ahead.curve],
+        "finished": None if days is None else {name: _iso_after(story, n) for name, n in days.items()},
+        "curve": [point._asdict() | {"date": _iso_after(story, point.day)} for point in ahead.curve],
     }
+
+
+def _iso_after(story: Story, days: int | None) -> str | None:
+    then = story.date_after(days)
+    return then.isoformat() if then else None

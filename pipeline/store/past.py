@@ -32,7 +32,7 @@ class Past:
     def nights(self) -> list[Night]:
         """All runs that had something to ask, oldest first."""
         rows = self._reader.execute(SQL["runs"], (self._account,))
-        return [Night(*row[:5], did=None if None in row[5:] else Did(*row[5:])) for row in rows]
+        return [_night(*row) for row in rows]
 
     def sent(self) -> dict[str, dict[str, int]]:
         """Requests sent so far, by endpoint and by what they came to."""
@@ -57,3 +57,10 @@ class Past:
     def finished_since(self, job: int, moment: float) -> int:
         """Leads of a job that got their line since then."""
         return int(self._reader.execute(SQL["finished_since"], (job, moment)).fetchone()[0])
+
+
+def _night(  # a row of `:runs`
+    owner: str, started_at: float, ended_at: float | None, stop: str | None, requests: int, *did: int | None
+) -> Night:
+    told = [n for n in did if n is not None]
+    return Night(owner, started_at, ended_at, stop, requests, Did(*told) if len(told) == len(did) else None)

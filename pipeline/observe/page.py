@@ -10,6 +10,7 @@ from pipeline.facts import tier
 from pipeline.model import Endpoint, Outcome, Status
 from pipeline.observe.pictures import Bar, Scale, histogram, stacked, steps
 from pipeline.observe.told import BINS, USEFUL, and_then, day, finish, how_it_ended, local, sentence
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ def page(story: Story) -> str:
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - nobody else needs it
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": _number, "percent": _percent, "tier": tier}
+    environment.filters |= {"number": _number, "percent": _percent, "tier": tier, "counted": counted}
     template = environment.from_string(Path(__file__).with_name("report.html").read_text("utf-8"))
     return template.render(_context(story)).lstrip() + "\n"
 

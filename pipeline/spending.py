@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.observe.told import Spending
+from pipeline.store.ledger import Usage
 from pipeline.store.records import Did
 
 if TYPE_CHECKING:
     from pipeline.limits import Limits
     from pipeline.store import Store
+
+
+NOTHING_SPENT: Final = Spending(Usage(0, 0, None, None, None, None), 0, 0, 0, {}, (), Did(), running=False)
+"""An account that was never used."""
 
 
 def spending(store: Store, limits: Limits, now: float) -> Spending:

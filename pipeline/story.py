@@ -41,8 +41,13 @@ STEPS: Final = (1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, 86_400)
 MATCHES: Final = ("email", "name", "best", "none")
 """How a contact may have been chosen."""
 
-SERVERS_WORDS: Final = re.compile(r"^(\w+ (?:refused|said_no|gave_up|unexpected)): (.+)$", re.DOTALL)
-"""A reason that quotes the server: nobody knows whom it names."""
+QUOTING: Final = re.compile(r"(search|verify|phones)(?: (refused|said_no))?: (.+)", re.DOTALL)
+"""A reason that quotes: which question, what it came to, and whose words nobody knows."""
+
+OURS: Final = re.compile(
+    r"greylisted|no answer|the answer (?:is not a JSON object|has not the documented shape)|HTTP \d+"
+)
+"""Words of such a quotation that are our own; the server's may name anybody."""
 
 
 @contextmanager
@@ -140,9 +145,12 @@ def _reasons(found: Iterable[tuple[str, str, int, int]], *, whole: bool) -> list
 
 
 def _sort_of(reason: str, *, whole: bool) -> str:
-    if not whole:
-        reason = SERVERS_WORDS.sub(r"\1", reason)
-    return re.sub(r"^not_among_\d+_of_\d+$", "not_among_N_of_TOTAL", reason)
+    """What a reason has in common with others; `whole`: with the server's own words."""
+    if quoting := QUOTING.fullmatch(reason):
+        endpoint, outcome, words = quoting.groups()
+        ours = OURS.match(words)
+        return reason if whole else f"{endpoint} {outcome or 'failed'}" + (f": {ours[0]}" if ours else "")
+    return re.sub(r"\d[\d,]*", "N", reason)
 
 
 # --- over time ----------------------------------------------------------------------------------------
@@ -150,7 +158,7 @@ def _sort_of(reason: str, *, whole: bool) -> str:
 
 def _stretch(job: Job, now: float) -> tuple[float, int]:
     """From when on pictures show, and how many seconds apart their points are: the job's life so far."""
-    span = max(60.0, now - job.created_at)
+    span = max(10.0, now - job.created_at)
     step = next((step for step in STEPS if step * POINTS >= span), STEPS[-1])
     return now - span, step
 

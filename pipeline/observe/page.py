@@ -36,7 +36,7 @@ MATCHES: Final = {
 
 REASONS: Final = {
     "below_threshold": "something was found, but nothing sure enough",
-    "not_among_N_of_TOTAL": "the person is not among the contacts that search returned",
+    "not_among_N_of_N": "the person is not among the contacts that search returned",
     "company_has_no_contacts": "search knows nobody at the company",
     "no_email_found": "a number was found, an e-mail address was not",
     "email_not_deliverable": "mail to the address cannot be delivered",
@@ -180,25 +180,31 @@ def _window_chart(story: Story) -> Chart | None:
     allowed = spent.quota - spent.reserve_requests
     top = max(spent.quota, *(n for _, n in points))
     words = f"quota {spent.quota:,}" if allowed == spent.quota else f"quota less reserve {allowed:,}"
-    return _chart("Requests that count in the window", points, top, allowed, (words, f"{spent.used:,} now"))
+    return _chart(story, "Requests that count in the window", points, (top, allowed), (words, f"{spent.used:,} now"))
 
 
 def _credits_chart(story: Story) -> Chart | None:
     points, spent = [(at, float(n)) for at, n in story.credits_over_time], story.spending
     if not points or spent.usage.credits is None:
         return None
-    points.append((max(story.now, points[-1][0] + 1), float(spent.usage.credits)))
+    points.append((max(story.now, points[-1][0]), float(spent.usage.credits)))
     top, words = max(n for _, n in points), f"reserve {spent.reserve_credits:,}"
     now = f"{spent.usage.credits:,} left by our count"
-    return _chart("Credits left", steps(points), top, spent.reserve_credits, (words, now))
+    return _chart(story, "Credits left", steps(points), (top, spent.reserve_credits), (words, now))
 
 
 def _chart(
-    title: str, points: Sequence[tuple[float, float]], top: float, bound: float, words: tuple[str, str]
+    story: Story,
+    title: str,
+    points: Sequence[tuple[float, float]],
+    bounds: tuple[float, float],
+    words: tuple[str, str],
 ) -> Chart:
-    scale = Scale(points[0][0], points[-1][0], top)
-    short = scale.last - scale.first < DAY
-    edges = [_clock(at) if short else day(local(at)) for at in (scale.first, scale.last)]
+    """All charts begin and end alike; `bounds`: the top, and where the dashed line goes."""
+    top, bound = bounds
+    first, last = story.window_over_time[0][0], max(story.now, points[-1][0])
+    scale = Scale(first, last, top)
+    edges = [_clock(at) if last - first < DAY else day(local(at)) for at in (first, last)]
     return Chart(title, top, scale.line(points), scale.area(points), scale.y(bound), *words, *edges)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pipeline.model import Outcome, Status, Stop
+from pipeline.model import Endpoint, Outcome, Status, Stop
+from pipeline.observe.summary import UNSURE
 from pipeline.protocol import iso
 from pipeline.words import counted
 
@@ -193,11 +194,13 @@ def finish(story: Story) -> str | None:
     """When the rest should be done; None if nothing is left."""
     if not story.counts.pending or story.ahead is None:
         return None
-    days = story.ahead.days
+    days, nights = story.ahead.days, story.spending.nights
     if days is None:
         return "The rest will not be done: all requests of a day are reserved."
     if story.ahead.leads == 0:
         return f"{counted(story.counts.pending, 'lead')} will be looked at again, in this or a later night."
+    if story.holder is None and nights and nights[-1].stop in UNSURE:
+        return "When the rest will be done cannot be told before somebody has looked at that."
     likely = days.least if days.least == days.most else days.expected
     if likely is not None:
         return f"The rest should be done {_by(story, likely)}."
@@ -274,9 +277,9 @@ def spending_json(told: Spending) -> dict[str, Any]:
 def past_json(told: Spending) -> dict[str, Any]:
     """What was sent and saved over all nights, and the latest of them."""
     return {
-        "requests": {"sent": told.requests, **{endpoint: dict(outcomes) for endpoint, outcomes in told.sent.items()}},
+        "requests": {"sent": told.requests, **{endpoint: dict(told.sent.get(endpoint, {})) for endpoint in Endpoint}},
         "saved": _saved_json(told.saved) | {"nights_untold": told.untold},
-        "nights": [_night_json(night) for night in told.nights[-SHOWN_NIGHTS:]],
+        "nights": [_night_json(night, told) for night in told.nights[-SHOWN_NIGHTS:]],
     }
 
 
@@ -289,8 +292,9 @@ def _saved_json(did: Did) -> dict[str, int]:
     }
 
 
-def _night_json(night: Night) -> dict[str, Any]:
+def _night_json(night: Night, told: Spending) -> dict[str, Any]:
     return {
+        "running": told.running and night is told.nights[-1],
         "started_at": iso(night.started_at),
         "ended_at": iso(night.ended_at) if night.ended_at else None,
         "stop": night.stop,

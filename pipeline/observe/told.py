@@ -277,7 +277,10 @@ def spending_json(told: Spending) -> dict[str, Any]:
 def past_json(told: Spending) -> dict[str, Any]:
     """What was sent and saved over all nights, and the latest of them."""
     return {
-        "requests": {"sent": told.requests, **{endpoint: dict(told.sent.get(endpoint, {})) for endpoint in Endpoint}},
+        "requests": {
+            "sent": told.requests,
+            **{endpoint.value: dict(told.sent.get(endpoint, {})) for endpoint in Endpoint},
+        },
         "saved": _saved_json(told.saved) | {"nights_untold": told.untold},
         "nights": [_night_json(night, told) for night in told.nights[-SHOWN_NIGHTS:]],
     }

@@ -41,6 +41,8 @@ def _report(context: Context, job: str | None, out: str | None, *, samples: bool
         raise UsageError("The report needs a file.", "Name it with -o REPORT.html, or say --json.")
     if out is not None and out != "-":
         refuse_report(context.settings, Path(out), context.files)
+    if not context.settings.plan_is_set:
+        context.log.say(f"Plan {context.settings.plan_told}")
     with looking(offline(context)) as opened:
         story = story_of(opened, job_meant(opened, job), samples=samples)
     if context.as_json:

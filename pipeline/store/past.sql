@@ -26,9 +26,9 @@ GROUP BY cast(received_at / ?2 AS INTEGER) ORDER BY 1;
 -- :reasons
 -- Why leads are not enriched: by state and reason, with one row each.
 SELECT state, reason, count(*), min(row) FROM lead NOT INDEXED
-WHERE job = ? AND original IS NULL AND reason IS NOT NULL AND state IN ('partial', 'not_found', 'invalid', 'failed')
+WHERE job = ? AND reason IS NOT NULL AND state IN ('partial', 'not_found', 'invalid', 'failed')
 GROUP BY 1, 2;
 
 -- :finished_since
-SELECT count(*) FROM lead NOT INDEXED WHERE job = ? AND original IS NULL AND finished_at >= ?
+SELECT count(*) FROM lead NOT INDEXED WHERE job = ? AND finished_at >= ?
 AND state NOT IN ('ready', 'deferred');

@@ -10,8 +10,10 @@ from story_site import PLAN, UNUSABLE, after_nights, leads_of, story
 from support import Server, Site, write_leads
 
 from pipeline.errors import UsageError
+from pipeline.forecast import Span
 from pipeline.model import Status
-from pipeline.observe.told import and_then, as_json, sentence
+from pipeline.observe.told import and_then, as_json, finish, sentence
+from pipeline.sandbox import Fault
 from pipeline.session import session
 from pipeline.story import _sort_of, bin_of, looking, story_of
 
@@ -125,6 +127,16 @@ def test_what_is_left_is_reckoned_as_plan_does(tmp_path: Path) -> None:
     assert ahead is not None
     assert (ahead.requests, ahead.leads, ahead.curve) == (planned.requests, planned.total.leads, planned.curve)
     assert ahead.days == planned.plans[-1].days
+
+
+def test_rows_that_wait_for_another_night_are_not_promised_for_today(tmp_path: Path) -> None:
+    """One page that is no answer: the window has room for that row, but it is not asked again today."""
+    site = Site(tmp_path, Server(faults={Fault.CHALLENGE_PAGE: 1.0}))
+    site.night(write_leads(tmp_path / "leads.csv", [{"Company Name": "Acme"}]), **PLAN)
+    told = story(site)
+    assert told.ahead is not None
+    assert (told.counts.deferred, told.ahead.days) == (1, Span(1, 1, 1))
+    assert finish(told) == "The rest should be done about 29 May 2026."
 
 
 def test_a_story_costs_nothing_and_ends_with_the_list(tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ def _window_chart(story: Story) -> Chart | None:
     points, spent = [(at, float(n)) for at, n in story.window_over_time], story.spending
     if len(points) < 2 or not spent.requests:  # noqa: PLR2004 - a line has two ends
         return None
+    points.append((max(story.now, points[-1][0]), float(spent.used)))
     allowed = spent.quota - spent.reserve_requests
     top = max(spent.quota, *(n for _, n in points))
     words = f"quota {spent.quota:,}" if allowed == spent.quota else f"quota less reserve {allowed:,}"

@@ -168,7 +168,7 @@ def sentence(story: Story) -> str:
     if story.holder is not None:
         sent = nights[-1].requests if story.spending.running else 0
         return f"A run is under way: {standing}, {counted(sent, 'request')} sent in this run so far."
-    if not nights:
+    if not story.spending.requests:
         return f"Nothing was asked yet: {standing}."
     if not story.counts.pending:
         standing = f"all {leads:,} leads are finished" if leads > 1 else "the one lead is finished"

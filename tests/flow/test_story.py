@@ -12,6 +12,7 @@ from support import Server, Site, write_leads
 from pipeline.errors import UsageError
 from pipeline.forecast import Span
 from pipeline.model import Status
+from pipeline.observe.page import page
 from pipeline.observe.told import and_then, as_json, finish, sentence
 from pipeline.sandbox import Fault
 from pipeline.session import session
@@ -158,6 +159,7 @@ def test_a_list_of_which_nothing_was_asked_has_a_story(tmp_path: Path) -> None:
     site.night(write_leads(tmp_path / "leads.csv", [UNUSABLE, UNUSABLE | {"Company Name": "Acme"}]), max_requests=0)
     told = story(site)
     assert (told.counts.leads, told.spending.requests, told.emails.total) == (2, 0, 0)
+    assert sentence(told) == "Nothing was asked yet: 1 of 2 leads is finished."
 
     async def empty(parts: Parts) -> Story:
         async with session(parts) as opened:
@@ -178,6 +180,7 @@ def test_a_running_job_says_so(tmp_path: Path) -> None:
     told = story(site, running=True)
     assert sentence(told).startswith("A run is under way: ")
     assert told.spending.running
+    assert "tells at its end what it saved" in page(told)
     assert as_json(told)["running"] is True
     after = story(site)
     assert not after.spending.running

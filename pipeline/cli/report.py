@@ -39,6 +39,8 @@ def _report(context: Context, job: str | None, out: str | None, *, samples: bool
 
     if out is None and not context.as_json:
         raise UsageError("The report needs a file.", "Name it with -o REPORT.html, or say --json.")
+    if out == "-" and context.as_json:
+        raise UsageError("Standard output can take the page or the JSON, not both.", "Name a file with -o.")
     if out is not None and out != "-":
         refuse_report(context.settings, Path(out), context.files)
     if not context.settings.plan_is_set:

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 MUTANTS ?= 40
 
-.PHONY: demo test lint types contracts unit soak bench yield nights mutants clean
+.PHONY: demo test lint types contracts unit soak bench yield nights report-check mutants clean
 
 demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
@@ -42,6 +42,13 @@ yield: $(VENV)/.installed-test  ## Leads complete by day, against policies that 
 
 nights: $(VENV)/.installed-test  ## Taking in, first request, status and a night's cost for lists of every size.
 	$(BIN)/python tests/bench/nights.py
+
+report-check: $(VENV)/.installed-test  ## A report of the demo in a real headless Chromium: pictures, widths, nothing fetched.
+	@mkdir -p out && rm -f out/demo-report.jsonl out/demo-report.db*
+	$(BIN)/leadcontact enrich data/leads.csv --sandbox --max-per-second 100 --quiet \
+		-o out/demo-report.jsonl --state out/demo-report.db
+	$(BIN)/leadcontact report -o out/report.html --sandbox --state out/demo-report.db
+	$(BIN)/python tests/bench/browser.py out/report.html out/report
 
 mutants: $(VENV)/.installed-mutants  ## Break the code on purpose, MUTANTS times a module, and see the tests notice.
 	$(BIN)/python tests/bench/mutants.py --sample $(MUTANTS)

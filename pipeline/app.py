@@ -252,6 +252,7 @@ async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
             stopped.why if stopped else Stop.DONE,
             opened.budget.spent.requests,
             opened.budget.clock(),
+            opened.tallies.did,
         )
 
 

@@ -8,7 +8,6 @@ import math
 import signal
 import time
 import uuid
-from collections import Counter
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,11 +18,12 @@ from urllib.parse import urlsplit
 
 from pipeline.budget import Budget
 from pipeline.credit import Ceilings
-from pipeline.events import CreditsForgotten, Event, RequestsLost, RowFinished
+from pipeline.events import CreditsForgotten, Event, RequestsLost
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
 from pipeline.model import Answer, Lead, Policy, Stop
-from pipeline.observe.summary import Saved, days_needed
+from pipeline.observe.summary import days_needed
+from pipeline.observe.tallies import Tallies
 from pipeline.planner import Ask, next_step, recall
 from pipeline.quota import DAY, Window
 from pipeline.settings import FOREVER
@@ -50,23 +50,6 @@ SIGNALS: Final = {
 
 YOUNG: Final = 20_000
 """New objects after which a run looks for cyclic garbage."""
-
-
-@dataclass(slots=True)
-class Tallies:
-    """Counts what the events of a run tell."""
-
-    saved: Saved = field(default_factory=Saved)
-    finished: Counter[int] = field(default_factory=Counter)
-
-    def __call__(self, event: Event) -> None:
-        """Take note of an event."""
-        if isinstance(event, RowFinished):
-            self.finished[event.job] += 1
-            self.saved.shared += event.shared
-            self.saved.cached += event.cached
-            self.saved.search_confirmed_email += event.verify_saved
-            self.saved.search_gave_phone += event.phones_saved
 
 
 # --- the parts of a run -------------------------------------------------------------------------------

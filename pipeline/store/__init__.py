@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +15,14 @@ from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
 from pipeline.store.locks import Locks
+from pipeline.store.past import Past
 from pipeline.store.sql import MIGRATIONS, SQL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
-VERSION = 2
+VERSION = 3
 """The schema's version; a file with a later one was written by a newer program."""
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
@@ -35,7 +37,7 @@ class Store:
     """An open state file.
 
     `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
-    before its time.
+    before its time, `past` for what happened so far.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Store:
     ledger: Ledger
     locks: Locks
     erasing: Erasing
+    past: Past
     _committer: Committer
     _reader: sqlite3.Connection
 
@@ -75,6 +78,7 @@ class Store:
             ledger=Ledger(committer, reader, account_id, owner, locks.alive),
             locks=locks,
             erasing=Erasing(committer, reader, account_id),
+            past=Past(reader, account_id),
             _committer=committer,
             _reader=reader,
         )
@@ -112,6 +116,15 @@ class Store:
                 return db.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
         except sqlite3.Error:
             return True
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside as of one moment, whatever other processes do meanwhile."""
+        self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._reader.execute("COMMIT")
 
     def accounts(self) -> list[str]:
         """Every account this file knows."""

@@ -37,7 +37,11 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Settings(BaseModel):
-    """All settings of a run, checked."""
+    """All settings of a run, checked; the README's configuration table says what each is for.
+
+    >>> Settings(plan="starter", wait_up_to="30m").wait_up_to
+    1800.0
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

@@ -8,9 +8,11 @@ import sys
 import click
 
 from pipeline import __version__
+from pipeline.cli.completion import completion
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
+from pipeline.cli.help import manual
 from pipeline.cli.plan import plan
 from pipeline.cli.purge import purge
 from pipeline.cli.refresh import refresh
@@ -37,8 +39,8 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
-    cli.add_command(command)
+for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox, completion):
+    cli.add_command(manual(command))
 
 
 def _refuse_odd_bytes(arguments: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.enrich import spend
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, File, common
 from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 from pipeline.errors import UsageError
@@ -28,8 +28,10 @@ STDOUT = STDIN = "-"
 
 
 @click.command(short_help="Is it safe to write to this address? Exit 0 yes, 1 no, 75 could not be decided.")
-@click.argument("emails", nargs=-1, required=True)
-@click.option("-o", "--output", "out", metavar="OUT.jsonl", help="For a list: where the lines go; - for stdout.")
+@click.argument("emails", nargs=-1, required=True, type=File())
+@click.option(
+    "-o", "--output", "out", type=File(), metavar="OUT.jsonl", help="For a list: where the lines go; - for stdout."
+)
 @click.option("--gate", is_flag=True, help="Print nothing at all; only exit with 0, 1 or 75.")
 @click.option("--min-confidence", type=float, metavar="C", default=None, help="Sure from here (0.90).")
 @common(INPUT, CONFIG, PACE, LIMITS, CLOSING, REPORTING)

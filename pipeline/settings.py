@@ -189,7 +189,7 @@ class Settings(BaseModel):
                 "Set LEADCONTACT_API_KEY (also in a .env file), or use --api-key-file or --api-key-command; "
                 "to try things without a key, add --sandbox.",
             )
-        return _checked_key(text.strip(), place)
+        return checked_key(text.strip(), place)
 
     def stop_moment(self, now: float) -> float | None:
         """The next local time of `stop_at`, in Unix seconds."""
@@ -210,7 +210,8 @@ def _folds(at: datetime) -> tuple[int, ...]:
 # --- the key ------------------------------------------------------------------------------------------
 
 
-def _checked_key(key: str, place: str) -> str:
+def checked_key(key: str, place: str) -> str:
+    """Refuse what can be no key, naming the place it came from and not the key. Raises ConfigError."""
     if not key:
         raise ConfigError(f"The API key in {place} is blank.", "Put the key from Settings > API Access there.")
     if not key.isascii() or not key.isprintable() or " " in key:

@@ -13,6 +13,7 @@ from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
 from pipeline.cli.help import manual
+from pipeline.cli.init import init
 from pipeline.cli.plan import plan
 from pipeline.cli.purge import purge
 from pipeline.cli.refresh import refresh
@@ -39,7 +40,21 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox, completion):
+for command in (
+    enrich,
+    resume,
+    verify,
+    plan,
+    refresh,
+    status,
+    replay,
+    forget,
+    purge,
+    doctor,
+    sandbox,
+    init,
+    completion,
+):
     cli.add_command(manual(command))
 
 

@@ -42,18 +42,23 @@ def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) 
 
 def write_summary(path: Path, text: str) -> None:
     """Put a summary in place, readable by its owner only; a reader sees the old one or the new one."""
-    place = path.expanduser().resolve()
     try:
-        number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(place)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_private(path, text)
     except OSError as error:
         raise StateError(f"The summary {path} cannot be written ({error.strerror}).", "Check --summary.") from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600, whole or not at all. Raises OSError."""
+    place = path.expanduser().resolve()
+    number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(place)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _can_be_file(place: Path) -> bool:

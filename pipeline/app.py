@@ -60,9 +60,9 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     settings = parts.settings
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
-    key = key_if_needed(settings)
     source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
     _refuse_without_email(settings, source)
+    key = key_if_needed(settings)
     async with session(parts) as opened:
         job = await begun_or_found(opened, name, output)
         with held(opened, job):

@@ -186,8 +186,8 @@ class Settings(BaseModel):
         else:
             raise ConfigError(
                 "There is no API key.",
-                "Set LEADCONTACT_API_KEY (also in a .env file), or use --api-key-file or --api-key-command; "
-                "to try things without a key, add --sandbox.",
+                "Run leadcontact init, which asks for it, or set LEADCONTACT_API_KEY (also in a .env file), "
+                "--api-key-file or --api-key-command; to try things without a key, add --sandbox.",
             )
         return checked_key(text.strip(), place)
 

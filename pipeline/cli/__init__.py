@@ -12,7 +12,7 @@ from pipeline.cli.completion import completion
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
-from pipeline.cli.help import manual
+from pipeline.cli.help import example, manual
 from pipeline.cli.init import init
 from pipeline.cli.plan import plan
 from pipeline.cli.purge import purge
@@ -76,6 +76,7 @@ def main() -> None:
         code = cli(prog_name="leadcontact", standalone_mode=False)
     except click.UsageError as error:
         error.show()
+        click.echo(example(error), err=True, nl=False)
         code = USAGE
     except click.exceptions.Abort:
         code = 130

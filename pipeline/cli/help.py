@@ -82,6 +82,13 @@ class Manual(click.Command):
         return (*own, *FAILED, *(INTERRUPTED if spends else ()))
 
 
+def example(error: click.UsageError) -> str:
+    """The first example of the command that was not understood, as a line; empty where there is none."""
+    command = error.ctx.command if error.ctx else None
+    told = inspect.cleandoc(command.help or "").partition("\b\n")[2] if isinstance(command, Manual) else ""
+    return f"For example: {told.splitlines()[0].strip()}\n" if told else ""
+
+
 def manual(command: click.Command) -> click.Command:
     """Give a command this help; a group's commands too."""
     if isinstance(command, click.Group):

@@ -11,6 +11,8 @@ from pipeline.cli.options import CONFIG, REPORTING, common
 from pipeline.cli.running import Context, guarded, prepare
 from pipeline.words import counted
 
+BEGIN = "No jobs yet. Begin with: leadcontact init, or leadcontact enrich LEADS.csv -o OUT.jsonl"
+
 
 @click.command(short_help="Quota and credits used and left, each job's rows by state; spends nothing.")
 @common(CONFIG, REPORTING)
@@ -56,9 +58,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
         if job["held_by"]:
             lines.append(f"Running   process {job['held_by']['pid']}, since {job['held_by']['since']}")
     if not told["state_exists"]:
-        return [*lines, "", f"State     there is no state file yet at {told['state']}"]
+        return [*lines, "", BEGIN, "", f"State     there is no state file yet at {told['state']}"]
     if not told["jobs"]:
-        lines += ["", "No jobs yet. Begin with: leadcontact enrich LEADS.csv -o OUT.jsonl"]
+        lines += ["", BEGIN]
     if told["finish"]["date"]:
         lines += ["", f"Finish    about {told['finish']['date']}, all jobs together"]
     return [*lines, "", f"State     {told['state']}"]

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import cli
+from pipeline.cli.help import example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,14 @@ def test_a_run_explains_its_own_exits_and_groups_its_options() -> None:
     assert places == sorted(places)
     assert "\n  75 " in told
     assert "\n  130, 143 " in told
+
+
+@pytest.mark.parametrize("typed", ["enrich", "enrich leads.csv", "enrich leads.csv -o out.jsonl --plan gold"])
+def test_a_command_that_was_not_understood_shows_one_that_is(typed: str) -> None:
+    """The next step, not only the mistake."""
+    with pytest.raises(click.UsageError) as caught:
+        cli(typed.split(), standalone_mode=False)
+    assert example(caught.value) == "For example: leadcontact enrich leads.csv -o leads.jsonl --plan starter\n"
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,9 @@ async def run(
 ) -> Report:
     """Enrich a list into JSONL, as `leadcontact enrich` does; the same call again goes on where it stopped.
 
-    A pause is no error: `report.pending` says how many leads are left, `report.stopped` why. Raises PipelineError,
-    whose message is one sentence with what to do. If it is cancelled, requests under way count as spent.
+    A pause is no error: `report.pending` says how many leads are left, `report.stopped` why, and `report.trouble`
+    whether somebody should look. Raises PipelineError, whose message is one sentence with what to do. If it is
+    cancelled, requests under way count as spent.
 
     >>> report = await run("leads.csv", "leads.jsonl", Settings(sandbox=True))
     >>> report.stopped.why, report.pending

@@ -71,7 +71,7 @@ class Verifier:
         if address is None:
             return judge(email, None, None, 0.0)
         if self._spell is None or self._spell.over:
-            self._spell = _Spell(self._make(self._left()), self._rest, self._spent)
+            self._spell = _Spell(self._make(self._left()), self._rest, self._spent, self._forget)
         return await self._spell.verify(address)
 
     def _left(self) -> Settings:
@@ -81,6 +81,11 @@ class Verifier:
             name: max(0, said - used) for name, used in limits if (said := getattr(self._settings, name)) is not None
         }
         return self._settings.model_copy(update=left)
+
+    def _forget(self, spell: _Spell) -> None:
+        """Let go of what is closed, and of its event loop."""
+        if self._spell is spell:
+            self._spell = None
 
     def _spent(self, requests: int, credits_: int) -> None:
         self._requests += requests
@@ -126,7 +131,11 @@ class _Spell:
     """One open state and one connection, kept by a task for as long as somebody asks."""
 
     def __init__(
-        self, parts: AbstractAsyncContextManager[Parts], rest: _Rest, spent: Callable[[int, int], None]
+        self,
+        parts: AbstractAsyncContextManager[Parts],
+        rest: _Rest,
+        spent: Callable[[int, int], None],
+        closed: Callable[[_Spell], None],
     ) -> None:
         self._parts = parts
         self._rest = rest
@@ -138,6 +147,7 @@ class _Spell:
         self._ready: asyncio.Future[tuple[Session, Fetcher]] = asyncio.get_running_loop().create_future()
         self._ready.add_done_callback(_take_note)
         self._keeper = asyncio.create_task(self._keep())
+        self._keeper.add_done_callback(lambda _: closed(self))
 
     @property
     def over(self) -> bool:

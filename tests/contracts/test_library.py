@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import doctest
+import gc
 import inspect
 import re
 import subprocess
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pipeline
+from pipeline import library
 from pipeline.events import PermitGiven
 from pipeline.library import configure, plan, plan_sync, read_results, run, run_sync, verify, verify_sync
 
@@ -90,10 +92,13 @@ def test_the_sync_forms_need_no_loop(folder: Path) -> None:
 
 
 def test_the_one_call_form_closes_with_its_loop() -> None:
-    """Loop after loop, as scripts and task runners make them: no state stays open, no warning is raised."""
+    """Loop after loop, as scripts and task runners make them: nothing stays open or in memory, nothing warns."""
     settings = pipeline.Settings(sandbox=True)
+    before = len(library._SHARED)
     for _ in range(2):
         assert asyncio.run(verify("jane.smith@acme.com", settings)).safe
+    gc.collect()
+    assert len(library._SHARED) == before
 
 
 async def test_a_cancelled_run_ends_in_good_order_and_is_cancelled(folder: Path) -> None:

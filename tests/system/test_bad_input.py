@@ -223,7 +223,12 @@ SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str], int, tuple[str, ...]]
         ("Results on standard output", "--job NAME"),
     ),
     "a field nobody knows": ((*ENRICH, "--column", "compny=Name"), KEYED, 64, ("names no field", "company")),
-    "a job nobody knows": (("resume", "nowhere.jsonl"), KEYED, 64, ("There is no job nowhere.jsonl", "Jobs of this")),
+    "a job nobody knows": (
+        ("resume", "nowhere.jsonl"),
+        KEYED,
+        64,
+        ("There is no job nowhere.jsonl", "begin with enrich"),
+    ),
 }
 
 

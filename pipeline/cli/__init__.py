@@ -35,6 +35,7 @@ def cli() -> None:
 
     \b
     leadcontact enrich data/leads.csv --sandbox -o out.jsonl     try it, without a key
+    leadcontact init                                             plan, key, list: then it is ready
     leadcontact enrich leads.csv -o leads.jsonl --plan starter   a list becomes enriched JSONL
     leadcontact status                                           what is used, what is left
     """

@@ -94,6 +94,7 @@ def test_the_sync_forms_need_no_loop(folder: Path) -> None:
 def test_the_one_call_form_closes_with_its_loop() -> None:
     """Loop after loop, as scripts and task runners make them: nothing stays open or in memory, nothing warns."""
     settings = pipeline.Settings(sandbox=True)
+    gc.collect()
     before = len(library._SHARED)
     for _ in range(2):
         assert asyncio.run(verify("jane.smith@acme.com", settings)).safe

@@ -11,6 +11,7 @@ from pipeline.addresses import clean_email
 from pipeline.app import answered
 from pipeline.contract import WELL
 from pipeline.errors import UsageError
+from pipeline.limits import Spent
 from pipeline.model import Stop
 from pipeline.protocol import verify_question
 from pipeline.sandboxed import parts_for
@@ -61,7 +62,7 @@ class Verifier:
         self._spell: _Spell | None = None
         self._closed = False
         self._rest = _Rest()
-        self._requests = self._credits = 0
+        self._spent = Spent()
 
     async def verify(self, email: str) -> Verification:
         """Say whether it is safe to write to an address. Raises ConfigError or StateError; UsageError once closed."""
@@ -71,25 +72,13 @@ class Verifier:
         if address is None:
             return judge(email, None, None, 0.0)
         if self._spell is None or self._spell.over:
-            self._spell = _Spell(self._make(self._left()), self._rest, self._spent, self._forget)
+            self._spell = _Spell(self._make(self._settings), self._rest, self._spent, self._forget)
         return await self._spell.verify(address)
-
-    def _left(self) -> Settings:
-        """The settings, with what earlier spells have used of the user's limits taken off."""
-        limits = (("max_requests", self._requests), ("max_credits", self._credits))
-        left = {
-            name: max(0, said - used) for name, used in limits if (said := getattr(self._settings, name)) is not None
-        }
-        return self._settings.model_copy(update=left)
 
     def _forget(self, spell: _Spell) -> None:
         """Let go of what is closed, and of its event loop."""
         if self._spell is spell:
             self._spell = None
-
-    def _spent(self, requests: int, credits_: int) -> None:
-        self._requests += requests
-        self._credits += credits_
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,14 +97,16 @@ class _Rest:
         self.stopped: Stopped | None = None
         self.until = 0.0
         self._seconds = REST[0]
+        self._well = 0
 
     def begin(self, opened: Session) -> None:
         """Rest after this run, which was ended."""
         stopped, budget = opened.budget.stopped, opened.budget
         if stopped is None or self.holds(budget.clock()):
             return
-        if any(budget.spent.outcomes.get(outcome) for outcome in WELL):
-            self._seconds = REST[0]
+        well = sum(budget.spent.outcomes.get(outcome, 0) for outcome in WELL)
+        if well > self._well:
+            self._well, self._seconds = well, REST[0]
         told = stopped.next_at is not None and stopped.why is Stop.QUOTA
         self.stopped = stopped
         self.until = stopped.next_at if told and stopped.next_at else budget.clock() + self._seconds
@@ -134,7 +125,7 @@ class _Spell:
         self,
         parts: AbstractAsyncContextManager[Parts],
         rest: _Rest,
-        spent: Callable[[int, int], None],
+        spent: Spent,
         closed: Callable[[_Spell], None],
     ) -> None:
         self._parts = parts
@@ -196,6 +187,7 @@ class _Spell:
         """Hold the state and the connection open; the end of the loop, which cancels this, closes them too."""
         try:
             async with self._parts as parts, session(parts) as opened:
+                opened.budget.spent = self._spent  # --max-requests counts over all spells
                 key = await parts.offload(parts.settings.key)
                 async with fetching(opened, key) as fetcher:
                     if self._rest.stopped is not None and self._rest.holds(opened.budget.clock()):
@@ -203,7 +195,6 @@ class _Spell:
                     self._ready.set_result((opened, fetcher))
                     await self._until_unneeded()
                     self._left = True
-                    self._spent(opened.budget.spent.requests, opened.budget.spent.credits)
         except Exception as error:
             if self._ready.done():
                 raise

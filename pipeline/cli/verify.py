@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,20 +49,17 @@ def verify(emails: tuple[str, ...], out: str | None, *, gate: bool, **options: A
     """
     if gate and out == STDOUT:
         raise click.UsageError("--gate prints nothing, so leave out -o -.")
-    if _is_list(emails, out, options["job"]):
+    work = partial(_addresses, emails, options, as_lines=out == STDOUT)
+    if out is not None and _is_list(emails, out, options["job"]):
         if len(emails) != 1:
             raise click.UsageError("With -o, name one list to verify.")
-        work = lambda: _list(emails[0], out or "", options)  # noqa: E731 - one of two
-    else:
-        work = lambda: _addresses(emails, options, as_lines=out == STDOUT)  # noqa: E731 - the other
+        work = partial(_list, emails[0], out, options)
     return _silently(work) if gate else guarded(work)
 
 
-def _is_list(names: tuple[str, ...], out: str | None, job: str | None) -> bool:
+def _is_list(names: tuple[str, ...], out: str, job: str | None) -> bool:
     """With -o it is a list, but for addresses whose lines go to stdout; a list's lines need a --job there."""
-    if out != STDOUT:
-        return out is not None
-    return job is not None or not (names == (STDIN,) or all(map(_may_be_address, names)))
+    return out != STDOUT or job is not None or not (names == (STDIN,) or all(map(_may_be_address, names)))
 
 
 def _may_be_address(name: str) -> bool:

@@ -8,7 +8,7 @@ import math
 import signal
 import time
 import uuid
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -70,7 +70,10 @@ def steady_clock(wall: Callable[[], float] = time.time, uptime: Callable[[], flo
 
 @dataclass(slots=True)
 class Parts:
-    """Things a run is made of, and the places where tests put other clocks and executors."""
+    """Things a run is made of, and the places where tests put other clocks and executors.
+
+    `signals`: the process is ours, so signals end the run in good order, and its garbage collector is ours to set.
+    """
 
     settings: Settings
     tell: Callable[[Event], None]
@@ -245,7 +248,7 @@ async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
     """Connect to the API; the stop time ends the run in good order."""
     await _note_key(session, key)
     connect = session.parts.connect or _client
-    with _stop_at(session), _few_collections():
+    with _stop_at(session), _few_collections() if session.parts.signals else nullcontext():
         async with connect(session, key) as sender:
             erased = session.store.erasing.erased()
             fetcher = Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)

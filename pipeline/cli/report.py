@@ -31,7 +31,7 @@ def report(job: str | None, out: str | None, *, with_samples: bool, **options: A
 def _report(context: Context, job: str | None, out: str | None, *, samples: bool) -> int:
     import orjson
 
-    from pipeline.cli.summary_file import refuse_report, write_private
+    from pipeline.cli.summary_file import refuse_report, write_told
     from pipeline.errors import UsageError
     from pipeline.observe.page import page
     from pipeline.observe.told import as_json, sentence
@@ -52,6 +52,6 @@ def _report(context: Context, job: str | None, out: str | None, *, samples: bool
     if out == "-":
         click.echo(page(story), nl=False)
     elif out is not None:
-        write_private(Path(out), page(story), "report", "-o")
+        write_told(Path(out), page(story), "report", "-o")
         context.log.say(f"{sentence(story)}\nWritten: {out}")
     return 0

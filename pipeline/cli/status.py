@@ -26,6 +26,7 @@ RULES: Final = {
     "phones_search_was_sure": "phones search was sure of",
 }
 """Rules that save requests, for people."""
+BEGIN = "No jobs yet. Begin with: leadcontact init, or leadcontact enrich LEADS.csv -o OUT.jsonl"
 
 
 @click.command(short_help="Quota and credits used and left, each job's rows by state; spends nothing.")
@@ -65,9 +66,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
         if job["held_by"]:
             lines.append(f"Running   process {job['held_by']['pid']}, since {job['held_by']['since']}")
     if not told["state_exists"]:
-        return [*lines, "", f"State     there is no state file yet at {told['state']}"]
+        return [*lines, "", BEGIN, "", f"State     there is no state file yet at {told['state']}"]
     if not told["jobs"]:
-        lines += ["", "No jobs yet. Begin with: leadcontact enrich LEADS.csv -o OUT.jsonl"]
+        lines += ["", BEGIN]
     if told["finish"]["date"]:
         lines += ["", f"Finish    about {told['finish']['date']}, all jobs together"]
     return [*lines, "", f"State     {told['state']}"]

@@ -62,21 +62,13 @@ def _refuse(
 
 def write_summary(path: Path, text: str) -> None:
     """Put a summary in place, readable by its owner only; a reader sees the old one or the new one."""
-    write_private(path, text, "summary", "--summary")
+    write_told(path, text, "summary", "--summary")
 
 
-def write_private(path: Path, text: str, what: str, option: str) -> None:
+def write_told(path: Path, text: str, what: str, option: str) -> None:
     """Put a file in place, readable by its owner only; a reader sees the old one or the new one."""
-    place = path.expanduser().resolve()
     try:
-        number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(place)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_private(path, text)
     except OSError as error:
         raise StateError(f"The {what} {path} cannot be written ({error.strerror}).", f"Check {option}.") from error
 
@@ -88,6 +80,19 @@ def _is_page(place: Path) -> bool:
     except OSError:
         return False
     return not start or start == PAGE
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600, whole or not at all. Raises OSError."""
+    place = path.expanduser().resolve()
+    number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(place)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _can_be_file(place: Path) -> bool:

@@ -161,3 +161,20 @@ CREATE TABLE run (
     stop         TEXT,
     requests     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+-- What people were told of each subject, so that every change is told once. 0 well, 1 look, 2 act.
+CREATE TABLE alert (
+    account      INTEGER NOT NULL REFERENCES account,
+    subject      TEXT    NOT NULL,
+    level        INTEGER NOT NULL,
+    at           REAL    NOT NULL,
+    PRIMARY KEY (account, subject)
+) STRICT;
+
+-- Rows that were pending when the day's last run ended; `day` as the machine's calendar writes it, YYYY-MM-DD.
+CREATE TABLE backlog (
+    account      INTEGER NOT NULL REFERENCES account,
+    day          TEXT    NOT NULL,
+    pending      INTEGER NOT NULL,
+    PRIMARY KEY (account, day)
+) STRICT;

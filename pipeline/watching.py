@@ -6,6 +6,7 @@ Nothing here stops, breaks or holds up a run: what cannot be told or written is 
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -178,10 +179,10 @@ def _thresholds(settings: Settings) -> Thresholds:
 
 
 def _funds(opened: Session, now: float) -> Funds:
-    """Credits above the reserve, and the rate of the last days; a first day counts as a whole one."""
+    """Credits above the reserve, and how many a day took of late; begun days count, as each has had its night."""
     left = opened.usage().credits
     spent, first = opened.store.alerting.spent_since(now - RATE_DAYS * DAY)
-    days = max(1.0, (now - first) / DAY) if first is not None else 1.0
+    days = 1 if first is None else max(1, math.ceil((now - first) / DAY))
     return Funds(None if left is None else left - opened.budget.limits.reserve_credits, spent / days)
 
 

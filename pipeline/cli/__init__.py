@@ -16,6 +16,7 @@ from pipeline.cli.purge import purge
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
 from pipeline.cli.sandbox import sandbox
+from pipeline.cli.schedule import schedule
 from pipeline.cli.status import status
 from pipeline.cli.verify import verify
 
@@ -37,7 +38,7 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
+for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, schedule, sandbox):
     cli.add_command(command)
 
 

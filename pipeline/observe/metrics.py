@@ -159,7 +159,7 @@ def write(path: Path, families: list[Metric]) -> None:
     write_to_textfile(str(path), registry)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Collected:
     """What prometheus-client asks for."""
 

@@ -33,7 +33,7 @@ RESUME: Final = ("resume", "--wait-up-to", "2h")
 class Night(NamedTuple):
     """What is to be done, when, by whom, and where things lie."""
 
-    list: str
+    leads: str
     output: str
     state: str
     time: str = "02:00"
@@ -70,7 +70,7 @@ def _check(kind: str, night: Night) -> None:
     except ValueError as error:
         raise UsageError(f"--time {night.time} {error}.", "For example --time 02:00.") from None
     paths = {
-        "LIST": night.list,
+        "LIST": night.leads,
         "OUTPUT": night.output,
         "STATE": night.state,
         "CONFIG": night.config or "/",
@@ -90,7 +90,7 @@ def _check(kind: str, night: Night) -> None:
 
 def _folders(night: Night) -> list[str]:
     """The folders that are written to, or read from."""
-    paths = (night.list, night.output, night.state)
+    paths = (night.leads, night.output, night.state)
     return sorted({str(PurePosixPath(path).parent) for path in paths})
 
 
@@ -131,7 +131,7 @@ def _systemd_words(words: Sequence[str], *, dollars: bool = True) -> str:
 def _kubernetes(night: Night) -> dict[str, str]:
     """JSON, which YAML reads as it stands; one volume holds all."""
     folder = str(PurePosixPath(night.state).parent)
-    if any(not PurePosixPath(path).is_relative_to(folder) for path in (night.list, night.output)) or folder == "/":
+    if any(not PurePosixPath(path).is_relative_to(folder) for path in (night.leads, night.output)) or folder == "/":
         raise UsageError(
             "List, output and state must lie in one folder, where the volume is.", f"For example {CLUSTER.state}."
         )

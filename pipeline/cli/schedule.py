@@ -17,14 +17,14 @@ F = TypeVar("F", bound="Callable[..., Any]")
 KINDS = ("cron", "systemd", "kubernetes")
 
 
-def _said(name: str, metavar: str, text: str) -> Callable[[F], F]:
-    return click.option(name, metavar=metavar, default=None, help=text)
+def _said(name: str, metavar: str, text: str, field: str = "") -> Callable[[F], F]:
+    return click.option(name, *filter(None, [field]), metavar=metavar, default=None, help=text)
 
 
 @click.command(short_help="The night, written down for cron, systemd or Kubernetes.")
 @click.option("--print", "kind", type=click.Choice(KINDS), required=True, help="For whom it is written.")
 @_said("--into", "FOLDER", "Write the files there instead of showing them.")
-@_said("--list", "LIST", "The list, as a whole path.")
+@_said("--list", "LIST", "The list, as a whole path.", "leads")
 @_said("--output", "OUT.jsonl", "Where its lines go.")
 @_said("--time", "HH:MM", "When it starts (02:00).")
 @_said("--state", "PATH", "The state file: one for all jobs.")

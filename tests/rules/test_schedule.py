@@ -55,7 +55,7 @@ AWKWARD = "/srv/le ads/50%$HOME'x.csv"
 
 def test_cron_hands_over_a_name_with_every_odd_character() -> None:
     """The shell gets it after cron has taken its own signs out."""
-    line = written("cron", MACHINE._replace(list=AWKWARD))["cron"].splitlines()[-1]
+    line = written("cron", MACHINE._replace(leads=AWKWARD))["cron"].splitlines()[-1]
     command = line.split("leadcontact  ", 1)[1]
     assert "%" not in command.replace("\\%", "")
     assert shlex.split(command.replace("\\%", "%"))[2] == AWKWARD
@@ -63,23 +63,23 @@ def test_cron_hands_over_a_name_with_every_odd_character() -> None:
 
 def test_systemd_and_kubernetes_hand_it_over_too() -> None:
     """Doubled where a sign means something, quoted where it parts words."""
-    service = written("systemd", MACHINE._replace(list=AWKWARD, state="/srv/le ads/state.db"))["leadcontact.service"]
+    service = written("systemd", MACHINE._replace(leads=AWKWARD, state="/srv/le ads/state.db"))["leadcontact.service"]
     assert 'enrich "/srv/le ads/50%%$$HOME\'x.csv" -o' in service
     assert '\nEnvironment="LEADCONTACT_STATE=/srv/le ads/state.db"\n' in service
     awkward = AWKWARD.replace("/srv", "/data")
-    pod = pod_of(yaml.safe_load_all(written("kubernetes", CLUSTER._replace(list=awkward))["cronjob.yaml"]))
+    pod = pod_of(yaml.safe_load_all(written("kubernetes", CLUSTER._replace(leads=awkward))["cronjob.yaml"]))
     assert pod["initContainers"][0]["args"][1] == awkward
 
 
 @pytest.mark.parametrize(
     ("kind", "said", "words"),
     [
-        ("cron", {"list": "new.csv"}, "no whole path"),
-        ("cron", {"list": "/srv/a\n* * * * * root reboot"}, "no whole path"),
+        ("cron", {"leads": "new.csv"}, "no whole path"),
+        ("cron", {"leads": "/srv/a\n* * * * * root reboot"}, "no whole path"),
         ("cron", {"user": "ann; reboot"}, "no schedule can"),
         ("systemd", {"time": "25:00"}, "not a time of day"),
         ("kubernetes", {"user": "ann"}, "is no number"),
-        ("kubernetes", {"list": "/elsewhere/new.csv"}, "in one folder"),
+        ("kubernetes", {"leads": "/elsewhere/new.csv"}, "in one folder"),
     ],
 )
 def test_what_cannot_be_written_down_is_refused(kind: str, said: dict[str, str], words: str) -> None:
@@ -91,7 +91,7 @@ def test_what_cannot_be_written_down_is_refused(kind: str, said: dict[str, str],
 @pytest.mark.parametrize(("folder", "home"), [("/srv/leads", "yes"), ("/home/ann/leads", "read-only")])
 def test_a_list_in_a_home_is_not_hidden_from_the_service(folder: str, home: str) -> None:
     """ProtectHome=yes would show an empty folder."""
-    night = MACHINE._replace(list=f"{folder}/new.csv", output=f"{folder}/out.jsonl")
+    night = MACHINE._replace(leads=f"{folder}/new.csv", output=f"{folder}/out.jsonl")
     assert f"\nProtectHome={home}\n" in written("systemd", night)["leadcontact.service"]
 
 

@@ -47,7 +47,7 @@ class Night(NamedTuple):
     def commands(self) -> tuple[list[str], list[str]]:
         """The arguments that take the list in, and those that work on all lists."""
         config = ["--config", self.config] if self.config else []
-        intake = ["enrich", self.list, "-o", self.output, "--max-requests", "0", *config]
+        intake = ["enrich", self.leads, "-o", self.output, "--max-requests", "0", *config]
         return intake, [*RESUME, *config]
 
 

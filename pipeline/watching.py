@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipeline.events import Event
     from pipeline.observe.summary import Report
-    from pipeline.session import Session
+    from pipeline.session import Parts, Session
     from pipeline.settings import Settings
 
     Deliver = Callable[[Targets, Note], Awaitable[list[str | None]]]
@@ -235,7 +235,19 @@ class Sheet:
         )
 
 
-# --- the ping -----------------------------------------------------------------------------------------
+# --- a test, and the ping -----------------------------------------------------------------------------------------
+
+
+async def try_alerts(parts: Parts) -> list[tuple[str, str | None]]:
+    """Send a test alert to every target and a ping of success; who they are, and why one did not arrive."""
+    settings, targets = parts.settings, targets_of(parts.settings)
+    alert = Alert(Subject.API, 0, "This is a test: alerts arrive here.")
+    complaints = await deliver(targets, Note(alert, account_of(settings), iso(parts.now())))
+    arrived = list(zip(targets.names, complaints, strict=True))
+    if settings.alert_ping is not None:
+        url = settings.alert_ping.get_secret_value()
+        arrived.append((f"{host_of(url)} (ping)", await ping(url, "", "a test", trust_env=settings.trust_env)))
+    return arrived
 
 
 async def pinged(

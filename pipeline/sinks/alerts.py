@@ -130,29 +130,31 @@ def _json(note: Note) -> dict[str, Any]:
 # --- the way there ------------------------------------------------------------------------------------
 
 
-async def deliver(targets: Targets, note: Note) -> list[str | None]:
-    """Bring a note to every target at once, within PATIENCE; why it did not arrive, for each, or None."""
+async def deliver(targets: Targets, note: Note, patience: float = PATIENCE) -> list[str | None]:
+    """Bring a note to every target at once, within `patience` seconds; why it did not arrive, for each, or None."""
     ways: list[Coroutine[Any, Any, str | None]] = []
     if targets.webhook is not None:
         kind = kind_of(targets.webhook) if targets.kind == "auto" else targets.kind
         ways.append(_post(targets.webhook, json=body_of(note, kind), trust_env=targets.trust_env))
     ways += [_by_apprise(url, note) for url in targets.apprise]
-    return list(await asyncio.gather(*map(_bounded, ways)))
+    return list(await asyncio.gather(*(_bounded(way, patience) for way in ways)))
 
 
 async def ping(url: str, sign: str, said: str, *, trust_env: bool = False) -> str | None:
     """Tell a healthchecks-style watcher: `sign` is "start", "fail", or "" for success. Why it failed, or None."""
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{sign}" if sign else parts.path
-    return await _bounded(_post(urlunsplit(parts._replace(path=path)), data=said.encode(), trust_env=trust_env))
+    return await _bounded(
+        _post(urlunsplit(parts._replace(path=path)), data=said.encode(), trust_env=trust_env), PATIENCE
+    )
 
 
-async def _bounded(way: Coroutine[Any, Any, str | None]) -> str | None:
+async def _bounded(way: Coroutine[Any, Any, str | None], patience: float) -> str | None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             return await way
     except TimeoutError:
-        return f"no answer within {PATIENCE:.0f} s"
+        return f"no answer within {patience:g} s"
     except Exception as error:  # noqa: BLE001 - whatever happens on the way, the note did not arrive
         return type(error).__name__
 

@@ -19,6 +19,7 @@ from pipeline.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
 
 class Subject(StrEnum):
@@ -78,11 +79,12 @@ class Thresholds:
     backlog_days: int = 3
 
 
-class Funds(NamedTuple):
-    """Credits: left above the reserve if that was ever told, and spent a day of late."""
+class DayEnd(NamedTuple):
+    """How an account stood when a day's last run ended: rows pending in all lists, and credits if ever told."""
 
-    left: int | None
-    a_day: float
+    day: date
+    pending: int
+    credits: int | None = None
 
 
 @dataclass(slots=True)
@@ -145,31 +147,31 @@ class Watch:
 
     # --- where it ends ---
 
-    def ended(self, funds: Funds, backlog: Sequence[int]) -> list[Alert]:
-        """Say what the run as a whole gives to tell; `backlog`: rows pending at each day's end, today last."""
+    def ended(self, days: Sequence[DayEnd], reserve: int = 0) -> list[Alert]:
+        """Say what the run as a whole gives to tell, after days that ended so, today's last."""
+        told = bool(days) and days[-1].credits is not None
         if self.asked:
-            self._credits(funds)
-            self._backlog(backlog)
+            self._credits(days, reserve)
+            self._backlog([day.pending for day in days])
         alerts = [alert for subject, alert in self._open.items() if alert.level > self.known.get(subject, 0)]
         if self.asked:
-            unknown = {Subject.CREDITS} if funds.left is None else set()
+            unknown = set() if told else {Subject.CREDITS}
             well = [subject for subject, level in self.known.items() if level and subject not in self._open]
             alerts += [Alert(subject, 0, WELL[subject]) for subject in well if subject not in unknown]
         return alerts
 
-    def _credits(self, funds: Funds) -> None:
-        if funds.left is None or funds.a_day <= 0:
+    def _credits(self, days: Sequence[DayEnd], reserve: int) -> None:
+        a_day = spent_a_day(days)
+        if a_day is None or (left := (days[-1].credits or 0) - reserve) >= a_day * self.thresholds.credits_days:
             return
-        days = max(0, funds.left) / funds.a_day
-        if days < self.thresholds.credits_days:
-            sentence = (
-                f"The credits last about {counted(int(days), 'more day')} at the present rate: "
-                f"{funds.left:,} above the reserve, {funds.a_day:,.0f} a day."
-            )
-            self._rise(Subject.CREDITS, 1, sentence)
+        lasting = counted(max(0, int(left / a_day)), "more day")
+        sentence = (
+            f"The credits last about {lasting}: {left:,} above the reserve, {a_day:,.0f} a day at the present rate."
+        )
+        self._rise(Subject.CREDITS, 1, sentence)
 
-    def _backlog(self, days: Sequence[int]) -> None:
-        last = days[-self.thresholds.backlog_days - 1 :]
+    def _backlog(self, pending: Sequence[int]) -> None:
+        last = pending[-self.thresholds.backlog_days - 1 :]
         if len(last) > self.thresholds.backlog_days and all(a < b for a, b in pairwise(last)):
             grew = counted(self.thresholds.backlog_days, "day")
             self._rise(Subject.BACKLOG, 1, f"The backlog has grown {grew} in a row: {last[-1]:,} rows are pending.")
@@ -181,3 +183,15 @@ class Watch:
             return None
         self._open[subject] = alert = Alert(subject, level, sentence)
         return alert if level > self.known.get(subject, 0) else None
+
+
+def spent_a_day(days: Sequence[DayEnd]) -> float | None:
+    """Credits that went a day of late, whoever spent them; what was bought meanwhile is left out.
+
+    None: not known, or none were spent.
+    """
+    told = [day for day in days if day.credits is not None]
+    if len(told) < 2 or told[-1] is not days[-1]:  # noqa: PLR2004 - a rate takes two
+        return None
+    spent = sum(max(0, (a.credits or 0) - (b.credits or 0)) for a, b in pairwise(told))
+    return spent / (told[-1].day - told[0].day).days or None

@@ -6,18 +6,16 @@ Nothing here stops, breaks or holds up a run: what cannot be told or written is 
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from pipeline.alerts import Alert, Funds, Subject, Thresholds, Watch
+from pipeline.alerts import Alert, DayEnd, Subject, Thresholds, Watch
 from pipeline.errors import PipelineError
 from pipeline.observe.metrics import Metrics, Standing, write
 from pipeline.protocol import iso
-from pipeline.quota import DAY
 from pipeline.session import account_of
 from pipeline.settings import next_time
 from pipeline.sinks.alerts import PATIENCE, Note, Targets, deliver, host_of, ping
@@ -136,11 +134,11 @@ class Alarm:
 
     async def _conclusion(self) -> list[Alert]:
         opened, books = self._opened, self._opened.store.alerting
-        now = opened.budget.clock()
-        days = opened.parts.settings.alert_backlog_days + 1
         if self._watch.asked:
-            await books.note_backlog(f"{datetime.fromtimestamp(now).astimezone():%Y-%m-%d}")
-        return self._watch.ended(_funds(opened, now), books.backlogs(days))
+            today = datetime.fromtimestamp(opened.budget.clock()).astimezone().date()
+            await books.note_day_end(DayEnd(today, books.pending(), opened.usage().credits))
+        days = books.day_ends(max(RATE_DAYS, opened.parts.settings.alert_backlog_days) + 1)
+        return self._watch.ended(days, opened.budget.limits.reserve_credits)
 
     def _send(self, alert: Alert | None) -> None:
         if alert is not None:
@@ -176,14 +174,6 @@ def _thresholds(settings: Settings) -> Thresholds:
         error_percent=settings.alert_error_percent,
         backlog_days=settings.alert_backlog_days,
     )
-
-
-def _funds(opened: Session, now: float) -> Funds:
-    """Credits above the reserve, and how many a day took of late; begun days count, as each has had its night."""
-    left = opened.usage().credits
-    spent, first = opened.store.alerting.spent_since(now - RATE_DAYS * DAY)
-    days = 1 if first is None else max(1, math.ceil((now - first) / DAY))
-    return Funds(None if left is None else left - opened.budget.limits.reserve_credits, spent / days)
 
 
 # --- metrics ------------------------------------------------------------------------------------------

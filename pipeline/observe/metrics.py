@@ -47,7 +47,6 @@ class Metrics:
     now: Callable[[], float]
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
-    credits: int = 0
     stop: str | None = None
     _circuit: str = "closed"
     _given: dict[str, float] = field(default_factory=dict)
@@ -70,7 +69,6 @@ class Metrics:
 
     def _settled(self, event: RequestSettled) -> None:
         self.requests[event.endpoint, event.outcome] += 1
-        self.credits += event.cost
         given = self._given.pop(event.key, None)
         if given is not None and event.outcome not in UNSENT:
             took = max(0.0, self.now() - given)
@@ -91,9 +89,6 @@ class Metrics:
             "Requests this run did not need, by the rule that saved them.",
             "rule",
             at.saved,
-        )
-        yield self._counter(
-            "leadcontact_credits_spent", "Credits this run spent by our count.", "", {"": self.credits}
         )
         yield self._histogram()
         yield from self._gauges(at)

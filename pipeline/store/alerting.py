@@ -1,9 +1,11 @@
-"""What people were told, and the days by which it is judged: backlog, spending, a run that never ended."""
+"""What people were told, and by what it is judged: how the days ended, and a run that never did."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pipeline.alerts import DayEnd
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -32,22 +34,18 @@ class Alerting:
         """Note that people were told."""
         await self._write("alert_told", self._account, subject, level, now)
 
-    async def note_backlog(self, day: str) -> None:
-        """Note how many rows of all jobs are pending at the end of a run; the day's last run counts."""
-        await self._write("backlog_note", self._account, day, self.pending())
+    async def note_day_end(self, end: DayEnd) -> None:
+        """Note how things stand where a run ends; the day's last run counts."""
+        await self._write("note_day_end", self._account, end.day.isoformat(), end.pending, end.credits)
 
-    def backlogs(self, days: int) -> list[int]:
-        """Rows pending at the end of each of the latest days that had a run, today last."""
-        return [pending for (pending,) in self._reader.execute(SQL["backlog_days"], (self._account, days))]
+    def day_ends(self, most: int) -> list[DayEnd]:
+        """How things stood at the end of each of the latest days that had a run, the latest last."""
+        rows = self._reader.execute(SQL["day_ends"], (self._account, most))
+        return [DayEnd(date.fromisoformat(day), pending, credits_) for day, pending, credits_ in rows]
 
     def pending(self) -> int:
         """Rows of all jobs that are not finished."""
         return int(self._reader.execute(SQL["pending_now"], (self._account,)).fetchone()[0])
-
-    def spent_since(self, moment: float) -> tuple[int, float | None]:
-        """Credits counted as spent since then, and when the first of these requests was."""
-        spent, first = self._reader.execute(SQL["spent_since"], (self._account, moment)).fetchone()
-        return int(spent), first
 
     def broke_off(self, owner: str) -> float | None:
         """When the run before `owner`'s began, if it neither ended nor is under way."""

@@ -5,19 +5,16 @@ SELECT subject, level FROM alert WHERE account = ?;
 INSERT INTO alert (account, subject, level, at) VALUES (?, ?, ?, ?)
 ON CONFLICT (account, subject) DO UPDATE SET level = excluded.level, at = excluded.at;
 
--- :backlog_note
-INSERT INTO backlog (account, day, pending) VALUES (?, ?, ?)
-ON CONFLICT (account, day) DO UPDATE SET pending = excluded.pending;
+-- :note_day_end
+INSERT INTO day_end (account, day, pending, credits) VALUES (?, ?, ?, ?)
+ON CONFLICT (account, day) DO UPDATE SET pending = excluded.pending, credits = excluded.credits;
 
--- :backlog_days
-SELECT pending FROM (SELECT day, pending FROM backlog WHERE account = ? ORDER BY day DESC LIMIT ?) ORDER BY day;
+-- :day_ends
+SELECT * FROM (SELECT day, pending, credits FROM day_end WHERE account = ? ORDER BY day DESC LIMIT ?) ORDER BY day;
 
 -- :pending_now
 SELECT coalesce(sum(n), 0) FROM tally JOIN job ON job.id = tally.job
 WHERE job.account = ? AND tally.state IN ('ready', 'deferred');
-
--- :spent_since
-SELECT coalesce(sum(cost), 0), min(dated) FROM attempt WHERE account = ? AND dated >= ?;
 
 -- :run_before
 SELECT owner, started_at FROM run WHERE account = ? AND owner <> ? AND ended_at IS NULL

@@ -28,4 +28,4 @@ ALTER TABLE account ADD COLUMN clock_offset REAL NOT NULL DEFAULT 0;
 
 -- :3
 CREATE TABLE alert (account INTEGER NOT NULL REFERENCES account, subject TEXT NOT NULL, level INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (account, subject)) STRICT;
-CREATE TABLE backlog (account INTEGER NOT NULL REFERENCES account, day TEXT NOT NULL, pending INTEGER NOT NULL, PRIMARY KEY (account, day)) STRICT;
+CREATE TABLE day_end (account INTEGER NOT NULL REFERENCES account, day TEXT NOT NULL, pending INTEGER NOT NULL, credits INTEGER, PRIMARY KEY (account, day)) STRICT;

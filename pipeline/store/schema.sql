@@ -171,10 +171,11 @@ CREATE TABLE alert (
     PRIMARY KEY (account, subject)
 ) STRICT;
 
--- Rows that were pending when the day's last run ended; `day` as the machine's calendar writes it, YYYY-MM-DD.
-CREATE TABLE backlog (
+-- How things stood when the day's last run ended; `day` as the machine's calendar writes it, YYYY-MM-DD.
+CREATE TABLE day_end (
     account      INTEGER NOT NULL REFERENCES account,
     day          TEXT    NOT NULL,
-    pending      INTEGER NOT NULL,
+    pending      INTEGER NOT NULL,          -- rows of all jobs that are not finished
+    credits      INTEGER,                   -- by our count; NULL: never told
     PRIMARY KEY (account, day)
 ) STRICT;

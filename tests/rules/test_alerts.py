@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pytest
 
-from pipeline.alerts import ENOUGH, Alert, Funds, Subject, Thresholds, Watch
+from pipeline.alerts import ENOUGH, Alert, DayEnd, Subject, Thresholds, Watch, spent_a_day
 from pipeline.events import CircuitChanged, Event, RequestSettled, RunStopped
 from pipeline.model import Endpoint, Outcome, Stop
 
-PLENTY = Funds(left=100_000, a_day=10.0)
+
+def ends(*credits_: int | None, pending: tuple[int, ...] = ()) -> list[DayEnd]:
+    """Days one after another that ended with so many credits, or so many rows."""
+    days = [date(2026, 2, 24) + timedelta(days=n) for n in range(len(credits_ or pending))]
+    rows = pending or (0,) * len(days)
+    return [DayEnd(day, rows[n], credits_[n] if credits_ else None) for n, day in enumerate(days)]
+
+
+PLENTY = ends(100_010, 100_000)
 
 
 def settled(outcome: Outcome, n: int = 1) -> list[Event]:
@@ -20,15 +30,14 @@ def night(
     events: list[Event],
     *,
     used: int = 0,
-    funds: Funds = PLENTY,
-    backlog: tuple[int, ...] = (),
+    days: list[DayEnd] = PLENTY,
 ) -> list[Alert]:
     """What is told in a night at 100 requests a day, each thing once; what was told is known afterwards."""
     watch = Watch(known)
     told = [alert for alert in (*map(watch.see, events), watch.used(used, 100)) if alert]
     for alert in told:
         known[alert.subject] = alert.level
-    last = watch.ended(funds, backlog)
+    last = watch.ended(days, reserve=10)
     known.update({alert.subject: alert.level for alert in last})
     return [*told, *last]
 
@@ -126,28 +135,40 @@ def test_a_run_that_asked_nothing_clears_nothing() -> None:
     assert set(known.values()) == {0}
 
 
-@pytest.mark.parametrize(
-    ("funds", "told"),
-    [
-        (Funds(left=700, a_day=100.0), []),
-        (Funds(left=699, a_day=100.0), [("credits", 1)]),
-        (Funds(left=-5, a_day=100.0), [("credits", 1)]),
-        (Funds(left=5, a_day=0.0), []),
-        (Funds(left=None, a_day=100.0), []),
-    ],
-)
-def test_credits_are_told_in_days_of_use(funds: Funds, told: list[tuple[str, int]]) -> None:
-    """Less than seven days at the present rate; what was never told, or is not spent, gives no days."""
-    assert levels(night({}, FINE, funds=funds)) == told
-
-
-def test_credits_that_nobody_tells_any_more_are_not_passed_off_as_plenty() -> None:
-    """An all-clear needs a number."""
-    assert night({Subject.CREDITS: 1}, FINE, funds=Funds(None, 100.0)) == []
+LOW = [("credits", 1)]
 
 
 @pytest.mark.parametrize(
     ("days", "told"),
+    [
+        (ends(810, 710), []),
+        (ends(809, 709), LOW),
+        (ends(1_009, 909, 809, 709), LOW),
+        (ends(105, 5), LOW),
+        (ends(5, 5), []),
+        (ends(709), []),
+        (ends(809, 709, None), []),
+        (ends(809, None, 609), LOW),
+    ],
+)
+def test_credits_are_told_in_days_of_use(days: list[DayEnd], told: list[tuple[str, int]]) -> None:
+    """Less than seven days above the reserve of ten; one day gives no rate, and what is not told no days."""
+    assert levels(night({}, FINE, days=days)) == told
+
+
+@pytest.mark.parametrize(("days", "rate"), [(ends(500, 400, 1_300, 1_200), 200 / 3), (ends(9, 9), None), ([], None)])
+def test_credits_that_are_bought_do_not_hide_what_is_spent(days: list[DayEnd], rate: float | None) -> None:
+    """Only what went down between two days counts, over all days between them."""
+    assert spent_a_day(days) == rate
+
+
+def test_credits_that_nobody_tells_any_more_are_not_passed_off_as_plenty() -> None:
+    """An all-clear needs a number."""
+    assert night({Subject.CREDITS: 1}, FINE, days=ends(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("pending", "told"),
     [
         ((1, 2, 3, 4), True),
         ((9, 1, 2, 3, 4), True),
@@ -156,9 +177,9 @@ def test_credits_that_nobody_tells_any_more_are_not_passed_off_as_plenty() -> No
         ((0, 100_000, 98_000, 96_000), False),
     ],
 )
-def test_a_backlog_is_told_when_it_has_grown_three_days_in_a_row(days: tuple[int, ...], *, told: bool) -> None:
+def test_a_backlog_is_told_when_it_has_grown_three_days_in_a_row(pending: tuple[int, ...], *, told: bool) -> None:
     """A large list taken in once is no growing backlog."""
-    assert levels(night({}, FINE, backlog=days)) == ([("backlog", 1)] if told else [])
+    assert levels(night({}, FINE, days=ends(pending=pending))) == ([("backlog", 1)] if told else [])
 
 
 def test_a_run_is_told_as_unfinished_once_and_as_in_time_again() -> None:

@@ -132,7 +132,7 @@ class Watch:
         passed = [percent for percent in sorted(self.thresholds.quota_percents) if 100 * used >= percent * quota]
         if not passed:
             return None
-        sentence = f"{passed[-1]} % of the day's requests are used: {used:,} of {quota:,}."
+        sentence = f"{used:,} of the day's {quota:,} requests are used: {100 * used // quota} %."
         return self._rise(Subject.QUOTA, len(passed), sentence)
 
     def unfinished_at(self, clock: str) -> Alert | None:

@@ -185,9 +185,9 @@ async def test_a_night_tells_its_people_and_its_log_tells_no_address(tmp_path: P
         tested = await machine.run("doctor", "--test-alerts", "--config", "night.toml", *FAST[:4])
     assert (first.code, again.code) == (0, 0)
     texts = [text for _, text in hook.came]
-    assert [text.count("1 % of the day's requests") for text in texts] == [1, 0]
+    assert [text.count("3 of the day's 100 requests") for text in texts] == [1, 0]
     assert "The ping to 127.0.0.1 did not arrive (ClientConnectorError)." in first.err
-    assert "Alert sent: 1 % of the day's requests are used: " in first.err
+    assert "Alert sent: 3 of the day's 100 requests are used: 3 %." in first.err
     assert SECRET not in first.err + again.err + tested.out + tested.err
     assert "a test reached 127.0.0.1\n" in tested.out
     assert "a test did not reach 127.0.0.1 (ping) (ClientConnectorError)" in tested.out

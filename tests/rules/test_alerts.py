@@ -51,7 +51,7 @@ FINE = settled(Outcome.FOUND, 5)
 
 @pytest.mark.parametrize(
     ("used", "level", "words"),
-    [(79, None, ""), (80, 1, "80 % of the day's requests are used: 80 of 100."), (95, 2, "95 %"), (100, 2, "95 %")],
+    [(79, None, ""), (80, 1, "80 of the day's 100 requests are used: 80 %."), (95, 2, "95 %"), (100, 2, "100 %")],
 )
 def test_the_quota_is_told_at_its_percents(used: int, level: int | None, words: str) -> None:
     """80 and 95, at that many and not one earlier."""

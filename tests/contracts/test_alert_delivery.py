@@ -112,12 +112,15 @@ async def test_a_webhook_and_apprise_get_it_at_once() -> None:
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "HTTP 404"), (500, "HTTP 500"), (307, "HTTP 307")])
-async def test_what_is_not_taken_is_told_without_what_was_answered(status: int, words: str) -> None:
+async def test_what_is_not_taken_is_told_without_what_was_answered(
+    status: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """A redirect is not followed either: it would take the note elsewhere."""
     async with receiver() as hook:
         hook.status = status
         told = await deliver(Targets(webhook=hook.url, apprise=(f"nonesuch://{SECRET}",)), NOTE)
     assert told == [words, "apprise does not know this address"]
+    assert SECRET not in caplog.text
     assert len(hook.came) == 1
 
 
@@ -169,14 +172,15 @@ async def test_a_run_that_never_began_is_told_as_failed_and_an_intake_only_then(
         assert watcher.paths == []
         with pytest.raises(JobHeld):
             await pinged(intake, pytest.fail, held, lambda _: 0)
-    assert watcher.paths == [f"/{SECRET}/fail"]
+    assert watcher.came == [(f"/{SECRET}/fail", "exit code 75")]
 
 
 async def test_a_night_tells_its_people_and_its_log_tells_no_address(tmp_path: Path) -> None:
     """The command: alerts from [alerts] in TOML, the ping from the environment, a dead target in the log by host."""
-    write_leads(tmp_path / "leads.csv", people(4))
+    rows = people(4)
+    write_leads(tmp_path / "leads.csv", rows)
     async with receiver() as hook, site(tmp_path) as (machine, _):
-        toml = f'[alerts]\nwebhook = "{hook.url}"\nquota_percents = [1]\n'
+        toml = f'metrics_file = "night.prom"\n[alerts]\nwebhook = "{hook.url}"\nquota_percents = [1]\n'
         (tmp_path / "night.toml").write_text(toml, "utf-8")
         machine.environment["LEADCONTACT_ALERT_PING"] = f"http://127.0.0.1:1/{SECRET}"
         night = ("enrich", "leads.csv", "-o", "out.jsonl", *FAST, "--config", "night.toml", "--max-requests", "3")
@@ -186,6 +190,8 @@ async def test_a_night_tells_its_people_and_its_log_tells_no_address(tmp_path: P
     assert (first.code, again.code) == (0, 0)
     texts = [text for _, text in hook.came]
     assert [text.count("3 of the day's 100 requests") for text in texts] == [1, 0]
+    told = "".join(texts) + (tmp_path / "night.prom").read_text("utf-8")
+    assert [row for row in rows if row["Company Name"] in told or (row["Last Name"] or "-?-") in told] == []
     assert "The ping to 127.0.0.1 did not arrive (ClientConnectorError)." in first.err
     assert "Alert sent: 3 of the day's 100 requests are used: 3 %." in first.err
     assert SECRET not in first.err + again.err + tested.out + tested.err

@@ -6,7 +6,6 @@ The addresses are secrets: what is said of them is a host's name or a scheme, an
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -174,7 +173,6 @@ async def _by_apprise(url: str, note: Note) -> str | None:
         import apprise  # noqa: PLC0415 - an extra
     except ImportError:
         return "apprise is not installed: pip install 'leadcontact-pipeline[alerts]'"
-    logging.getLogger("apprise").disabled = True  # its words may hold the address
     notifier = apprise.Apprise()
     if not notifier.add(url):
         return "apprise does not know this address"

@@ -79,7 +79,10 @@ def web_address(value: object) -> object:
 
 def addresses(value: object) -> object:
     """Take "tgram://… mailto://…" for a list, as the environment variable writes it: they may hold commas."""
-    return value.split() if isinstance(value, str) else value
+    listed = value.split() if isinstance(value, str) else value
+    if isinstance(listed, list) and not all("://" in one for one in listed if isinstance(one, str)):
+        raise ValueError("must hold addresses such as mailto://… or tgram://…")
+    return listed
 
 
 def _loopback(host: str) -> bool:

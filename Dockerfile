@@ -4,7 +4,8 @@ RUN useradd --create-home --uid 10001 leadcontact && mkdir /data && chown leadco
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
-RUN pip install --no-cache-dir '.[speed]' && rm -rf /src/*
+ARG EXTRAS=speed,alerts
+RUN pip install --no-cache-dir ".[$EXTRAS]" && rm -rf /src/*
 USER leadcontact
 WORKDIR /data
 ENV LEADCONTACT_STATE=/data/state.db

@@ -26,9 +26,14 @@ NO_OPTION: Final = frozenset(
         *("credits_renew_day", "search_credits_per_contact", "verify_credits", "phones_credits"),
         *("include_phone", "widen_limit", "include_direct_dial", "skip_mobile"),
         *("min_phone_confidence", "freshness_found", "freshness_not_found"),
+        *("alert_webhook", "alert_webhook_kind", "alert_apprise", "alert_ping", "alert_quota_percents"),
+        *("alert_credits_days", "alert_error_percent", "alert_finish_by", "alert_backlog_days"),
     }
 )
 """Settings that no option sets under their name."""
+
+TABLES: Final = {"alerts": "alert_"}
+"""TOML tables whose keys are settings that begin so: `[alerts] webhook` is `alert_webhook`."""
 
 KEY_PLACES: Final = frozenset({"api_key", "api_key_file", "api_key_command"})
 
@@ -88,10 +93,29 @@ def _from_toml(path: Path) -> dict[str, Any]:
             f"The configuration {path} holds an api_key.",
             "Configuration files get shared: put the key into LEADCONTACT_API_KEY, .env or api_key_file.",
         )
+    told = _flat(told, path)
     for name in told:
         if name not in Settings.model_fields:
             raise _unknown(name, f"the configuration {path}", _alike(name))
     return told
+
+
+def _flat(told: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Take what stands in tables for the settings they are."""
+    flat = {name: value for name, value in told.items() if name not in TABLES}
+    for table, prefix in TABLES.items():
+        inside = told.get(table, {})
+        if not isinstance(inside, dict):
+            raise ConfigError(
+                f"{table} in the configuration {path} is no table.", f"Write [{table}] and its keys below."
+            )
+        for name, value in inside.items():
+            if prefix + name not in Settings.model_fields:
+                alike = _alike(prefix + name)
+                known = f"{name} under [{table}]", f"{alike.removeprefix(prefix)}" if alike else None
+                raise _unknown(known[0], f"the configuration {path}", known[1])
+            flat[prefix + name] = value
+    return flat
 
 
 def _dotenv(path: Path) -> dict[str, str]:

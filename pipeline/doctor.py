@@ -23,6 +23,7 @@ from pipeline.overview import overview
 from pipeline.protocol import search_question
 from pipeline.session import Parts, state_path
 from pipeline.store import MOUNTS, NETWORK_FILE_SYSTEMS, Store, file_system
+from pipeline.watching import try_alerts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,10 +65,13 @@ def this_machine() -> Machine:
     return Machine(homes=tuple(homes))
 
 
-async def examine(parts: Parts, *, probe: bool, machine: Machine) -> list[Finding]:
-    """Examine everything; the probe costs one request."""
+async def examine(parts: Parts, *, probe: bool, machine: Machine, test_alerts: bool = False) -> list[Finding]:
+    """Examine everything; the probe costs one request. `test_alerts` sends a test alert to whom alerts go."""
     findings = [_settings(parts), _key(parts), *_state(parts, machine)]
     findings.append(await _connection(parts))
+    findings += _metrics(parts)
+    if test_alerts:
+        findings += await _told(parts)
     if probe and not any(finding.exit_code for finding in findings):
         findings += await _probe(parts)
     return findings
@@ -199,6 +203,28 @@ async def _probe(parts: Parts) -> list[Finding]:
     answers, report = await ask(parts, [question], fresh=True)
     clocks = [event.seconds for event in heard if isinstance(event, ClockDiffers)]
     return [_probed(answers[0], report.stopped), *map(_clocks, clocks)]
+
+
+def _metrics(parts: Parts) -> Iterator[Finding]:
+    path = parts.settings.metrics_file
+    if path is not None and not _writable(path.expanduser().parent):
+        told = f"{path.expanduser().parent} cannot be written, so there will be no {path.name}; runs go on without it"
+        yield Finding("metrics", told, "Make the folder, or name another file with --metrics-file.")
+
+
+async def _told(parts: Parts) -> list[Finding]:
+    """Send a test alert to every target, and a ping."""
+    arrived = await try_alerts(parts)
+    if not arrived:
+        fix = "Set alert_webhook, alert_apprise or alert_ping; the README has the table."
+        return [Finding("alerts", "nobody is to be told of anything", fix, 78)]
+    return [_arrived(name, complaint) for name, complaint in arrived]
+
+
+def _arrived(name: str, complaint: str | None) -> Finding:
+    if complaint is None:
+        return Finding("alerts", f"a test reached {name}")
+    return Finding("alerts", f"a test did not reach {name} ({complaint})", "Check its address and the network.", 75)
 
 
 def _clocks(seconds: float) -> Finding:

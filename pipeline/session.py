@@ -85,6 +85,7 @@ class Parts:
     signals: bool = True
     connect: Callable[[Session, str], AbstractAsyncContextManager[Sender]] | None = None
     begin: Callable[[int, int], None] = lambda _pending, _used: None
+    beside: Callable[[Session], AbstractAsyncContextManager[None]] = lambda _opened: nullcontext()
     beyond_reserve: bool = False
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -209,7 +210,8 @@ async def session(parts: Parts) -> AsyncIterator[Session]:
                 opened.tell(RequestsLost(lost))
             await _renew_credits(opened)
             with _signals(opened):
-                yield opened
+                async with parts.beside(opened):
+                    yield opened
         finally:
             alive.path.unlink(missing_ok=True)
             alive.release()

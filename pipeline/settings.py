@@ -34,6 +34,8 @@ FOREVER: Final = 10.0**10
 Words = Annotated[tuple[str, ...], BeforeValidator(written.listed)]
 Seconds = Annotated[float, BeforeValidator(written.seconds), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[int, Field(ge=1, le=100)]
+SecretUrl = Annotated[SecretStr, BeforeValidator(written.web_address)]
 
 
 class Settings(BaseModel):
@@ -114,6 +116,18 @@ class Settings(BaseModel):
     quiet: bool = False
     trust_env: bool = False
 
+    # who is told (the addresses are secrets: their owners can write to your channels)
+    alert_webhook: SecretUrl | None = None
+    alert_webhook_kind: Literal["auto", "slack", "teams", "discord", "json"] = "auto"
+    alert_apprise: Annotated[tuple[SecretStr, ...], BeforeValidator(written.addresses)] = ()
+    alert_ping: SecretUrl | None = None
+    alert_quota_percents: Annotated[tuple[Percent, ...], BeforeValidator(written.listed)] = (80, 95)
+    alert_credits_days: Annotated[float, Field(ge=0)] = 7.0
+    alert_error_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
+    alert_finish_by: Annotated[str, AfterValidator(written.clock_time)] | None = None
+    alert_backlog_days: Annotated[int, Field(ge=1, le=30)] = 3
+    metrics_file: Path | None = None
+
     @field_validator("*", mode="before")
     @classmethod
     def _flags_are_no_numbers(cls, value: object, info: ValidationInfo) -> object:
@@ -121,6 +135,11 @@ class Settings(BaseModel):
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError("must not be true or false")
         return value
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants to know of a run while it goes, or when it goes wrong."""
+        return bool(self.alert_webhook or self.alert_apprise or self.alert_ping or self.metrics_file)
 
     @property
     def plan_of(self) -> Plan:
@@ -193,14 +212,17 @@ class Settings(BaseModel):
 
     def stop_moment(self, now: float) -> float | None:
         """The next local time of `stop_at`, in Unix seconds."""
-        if self.stop_at is None:
-            return None
-        hour, minute = map(int, self.stop_at.split(":"))
-        today = datetime.fromtimestamp(now).astimezone().date()
-        readings = (datetime.combine(today + timedelta(days=days), time(hour, minute)) for days in (0, 1))
-        # In the night in which the clocks go back a time comes twice; either ends the run.
-        moments = {at.replace(fold=fold).timestamp() for at in readings for fold in _folds(at)}
-        return min(moment for moment in moments if moment > now)
+        return None if self.stop_at is None else next_time(self.stop_at, now)
+
+
+def next_time(clock: str, now: float) -> float:
+    """When a local time such as "06:30" comes next, in Unix seconds."""
+    hour, minute = map(int, clock.split(":"))
+    today = datetime.fromtimestamp(now).astimezone().date()
+    readings = (datetime.combine(today + timedelta(days=days), time(hour, minute)) for days in (0, 1))
+    # In the night in which the clocks go back a time comes twice; either ends the run.
+    moments = {at.replace(fold=fold).timestamp() for at in readings for fold in _folds(at)}
+    return min(moment for moment in moments if moment > now)
 
 
 def _folds(at: datetime) -> tuple[int, ...]:

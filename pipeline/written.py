@@ -63,6 +63,28 @@ def base_url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
+def web_address(value: object) -> object:
+    """Take an address to which something is told; it is a secret, so its words are in no complaint."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = urlsplit(value.strip())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("is not a web address that begins with https:// or http://")
+    return value.strip()
+
+
+def addresses(value: object) -> object:
+    """Take "tgram://… mailto://…" for a list, as the environment variable writes it: they may hold commas."""
+    listed = value.split() if isinstance(value, str) else value
+    if isinstance(listed, list) and not all("://" in one for one in listed if isinstance(one, str)):
+        raise ValueError("must hold addresses such as mailto://… or tgram://…")
+    return listed
+
+
 def _loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

@@ -20,6 +20,7 @@ from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
 from pipeline.cli.report import report
 from pipeline.cli.sandbox import sandbox
+from pipeline.cli.schedule import schedule
 from pipeline.cli.status import status
 from pipeline.cli.verify import verify
 
@@ -54,6 +55,7 @@ for command in (
     forget,
     purge,
     doctor,
+    schedule,
     sandbox,
     init,
     completion,

@@ -15,23 +15,25 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Settings, key format, state file, clock, connectivity; spends nothing.")
 @click.option("--probe", is_flag=True, help="Also send one search: reads the credits and compares the clocks.")
+@click.option("--test-alerts", is_flag=True, help="Also send a test alert to whom alerts go; spends nothing.")
 @common(CONFIG, REPORTING)
-def doctor(*, probe: bool, **options: Any) -> int:
+def doctor(*, probe: bool, test_alerts: bool, **options: Any) -> int:
     """Check everything a run needs, and say what to do about what is wrong.
 
     \b
     leadcontact doctor
     leadcontact doctor --probe
+    leadcontact doctor --test-alerts
     """
-    return guarded(lambda: _doctor(prepare(options), probe=probe))
+    return guarded(lambda: _doctor(prepare(options), probe=probe, test_alerts=test_alerts))
 
 
-def _doctor(context: Context, *, probe: bool) -> int:
+def _doctor(context: Context, *, probe: bool, test_alerts: bool) -> int:
     from pipeline.doctor import examine, this_machine
 
     async def work() -> list[Finding]:
         async with parts(context) as made:
-            return await examine(made, probe=probe, machine=this_machine())
+            return await examine(made, probe=probe, machine=this_machine(), test_alerts=test_alerts)
 
     findings = run(work)
     _print(findings, context)

@@ -94,7 +94,16 @@ async def _shown(context: Context, work: Callable[[Parts], Awaitable[Report]]) -
 
             made.tell = both
             made.begin = bar.begin
-            return await work(made)
+            return await (_watched(context, made, work) if made.settings.watched else work(made))
+
+
+async def _watched(context: Context, made: Parts, work: Callable[[Parts], Awaitable[Report]]) -> Report:
+    """Run with alerts and metrics beside it."""
+    from pipeline.watching import pinged, watching
+
+    caution, settings = context.log.caution, made.settings
+    made.beside = lambda opened: watching(opened, caution)
+    return await pinged(settings, caution, lambda: work(made), lambda report: exit_code(report, settings))
 
 
 def _close(context: Context, report: Report, *, quiet_stdout: bool) -> None:

@@ -116,6 +116,7 @@ INPUT = (
 )
 CLOSING = (
     _file("--summary", "FILE.json", "Write the closing summary as JSON too."),
+    _file("--metrics-file", "FILE.prom", "Write metrics for Prometheus, every 15 s and at the end."),
     _flag("--strict", "A pause with work left exits with 75 instead of 0."),
 )
 REPORTING = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import StateError
 from pipeline.sample import place_of
+from pipeline.store.alerting import Alerting
 from pipeline.store.commit import Committer, explain
 from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
@@ -37,7 +38,7 @@ class Store:
     """An open state file.
 
     `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
-    before its time, `past` for what happened so far.
+    before its time, `past` for what happened so far, `alerting` for what people were told.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Store:
     locks: Locks
     erasing: Erasing
     past: Past
+    alerting: Alerting
     _committer: Committer
     _reader: sqlite3.Connection
 
@@ -79,6 +81,7 @@ class Store:
             locks=locks,
             erasing=Erasing(committer, reader, account_id),
             past=Past(reader, account_id),
+            alerting=Alerting(committer, reader, account_id, locks.alive),
             _committer=committer,
             _reader=reader,
         )

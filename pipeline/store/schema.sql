@@ -166,3 +166,21 @@ CREATE TABLE run (
     sure_emails  INTEGER,
     sure_phones  INTEGER
 ) STRICT;
+
+-- What people were told of each subject, so that every change is told once. 0 well, 1 look, 2 act.
+CREATE TABLE alert (
+    account      INTEGER NOT NULL REFERENCES account,
+    subject      TEXT    NOT NULL,
+    level        INTEGER NOT NULL,
+    at           REAL    NOT NULL,
+    PRIMARY KEY (account, subject)
+) STRICT;
+
+-- How things stood when the day's last run ended; `day` as the machine's calendar writes it, YYYY-MM-DD.
+CREATE TABLE day_end (
+    account      INTEGER NOT NULL REFERENCES account,
+    day          TEXT    NOT NULL,
+    pending      INTEGER NOT NULL,          -- rows of all jobs that are not finished
+    credits      INTEGER,                   -- by our count; NULL: never told
+    PRIMARY KEY (account, day)
+) STRICT;

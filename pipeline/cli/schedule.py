@@ -37,9 +37,9 @@ def schedule(kind: str, into: str | None, **said: str | None) -> int:
     """Write down a night: take the list in, then work on all unfinished lists on one budget.
 
     \b
-    leadcontact schedule --print cron --list /srv/leads/new.csv --output /srv/leads/leads.jsonl --user ann
+    leadcontact schedule --print cron --list /srv/new.csv --output /srv/leads.jsonl --user ann
     leadcontact schedule --print systemd --program "$(command -v leadcontact)" --into /etc/systemd/system
-    leadcontact schedule --print kubernetes --image registry.example/leadcontact:0.1.0 | kubectl apply -f -
+    leadcontact schedule --print kubernetes --image leadcontact:0.1.0 | kubectl apply -f -
     """
     return guarded(lambda: _schedule(kind, into, said))
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.columns import FIELDS
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings
-from pipeline.written import headers
+from pipeline.written import file_or_table, headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,9 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     merged["columns"] = above or below
     if isinstance(below, dict) and isinstance(above, dict):
         merged["columns"] = below | above
+    if (suppress := upper.get("suppress")) is not None:
+        under, over = (file_or_table(told) for told in (lower.get("suppress") or {}, suppress))
+        merged["suppress"] = under | over if isinstance(under, dict) and isinstance(over, dict) else suppress
     return merged
 
 

@@ -51,6 +51,9 @@ ERASED: Final = "_erased"
 ERASED_REASON: Final = "erased"
 """Why such a row, and such an address, is not asked about."""
 
+SUPPRESSED_REASON: Final = "suppressed"
+"""Why a row about somebody the user named with `suppress` is not asked about."""
+
 
 class Lead(Frozen):
     """One row of the user's list as the rules see it; absent or unusable fields are None.
@@ -254,6 +257,8 @@ class Judgement(Frozen):
     min_phone_confidence: float = Field(0.90, ge=0, le=1)
     freshness_found_hours: float = Field(48, ge=1, le=2160)
     freshness_not_found_hours: float = Field(48, ge=1, le=2160)
+    suppress: str | None = None
+    """The file that names whom not to ask about."""
 
     @property
     def wants(self) -> tuple[object, ...]:
@@ -261,11 +266,36 @@ class Judgement(Frozen):
         return frozenset(self.steps), self.spend, self.min_confidence, self.min_phone_confidence
 
 
+class Suppressed(Frozen):
+    """Whom not to ask about, as `suppressed.py` compares them: addresses, domains and keys of company names."""
+
+    emails: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
+    companies: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.emails or self.domains or self.companies)
+
+
+class Kind(StrEnum):
+    """What a job makes of a row: the person it names, or everybody of the company it names."""
+
+    ENRICH = "enrich"
+    PROSPECT = "prospect"
+
+
 class Policy(Frozen):
     """What to ask and how to judge it."""
 
     questions: Questions = Questions()
     judgement: Judgement = Judgement()
+    kind: Kind = Kind.ENRICH
+    suppressed: Suppressed = Suppressed()
+
+    @property
+    def prospects(self) -> bool:
+        """Whether every contact of a company is wanted."""
+        return self.kind is Kind.PROSPECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +323,7 @@ PLANS: Final = {
 
 
 class MatchLine(Frozen):
-    """How the row's contact was chosen; `best` only for a row that names no person."""
+    """How the row's contact was chosen; `best` only for a row that names no person, `company` for all of one's."""
 
     by: str = "none"
     score: float = 0.0
@@ -356,6 +386,12 @@ class Enriched(Frozen):
     calls: tuple[CallLine, ...] = ()
     reason: str | None = None
     enriched_at: str
+
+
+class Prospect(Enriched):
+    """One line of a `prospect` job: a contact of the company that `input` names."""
+
+    contact_id: str
 
 
 # --- why a run ends -----------------------------------------------------------------------------------

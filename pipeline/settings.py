@@ -36,6 +36,17 @@ Seconds = Annotated[float, BeforeValidator(written.seconds), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
+class Suppress(BaseModel):
+    """Whom not to ask about: a file, and addresses, domains and companies named here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    file: Path | None = None
+    emails: Words = ()
+    domains: Words = ()
+    companies: Words = ()
+
+
 class Settings(BaseModel):
     """All settings of a run, checked."""
 
@@ -100,6 +111,7 @@ class Settings(BaseModel):
     columns: Annotated[dict[str, str], BeforeValidator(written.headers)] = {}
     encoding: str | None = None
     priority: str | None = None
+    suppress: Annotated[Suppress, BeforeValidator(written.file_or_table)] | None = None
     new_policy: bool = False
     prune: bool = False
     sandbox: bool = False
@@ -168,6 +180,7 @@ class Settings(BaseModel):
                 min_phone_confidence=self.min_phone_confidence,
                 freshness_found_hours=self.freshness_found / 3600,
                 freshness_not_found_hours=self.freshness_not_found / 3600,
+                suppress=str(file.expanduser().resolve()) if (file := self.suppress and self.suppress.file) else None,
             ),
         )
 

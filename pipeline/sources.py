@@ -1,4 +1,4 @@
-"""What a lead list says, row by row: CSV and JSONL, from a file or a pipe, in memory that does not grow.
+"""What a list says, row by row: CSV, JSONL, Parquet, plain lines, of a file or a pipe, in memory that does not grow.
 
 The rules for odd rows:
 - rows are numbered from 1 after the header; entirely blank ones are skipped and not numbered;
@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 import orjson
 
 from pipeline import columns as cols
-from pipeline import rawtext
+from pipeline import plain, rawtext
 from pipeline.errors import InputMissing, InputUnusable, InternalError, UsageError
+from pipeline.parquet import Table, is_parquet
 
 if TYPE_CHECKING:
     from _csv import Reader
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.rawtext import Stream
 
@@ -142,11 +143,13 @@ def open_source(
     columns: Mapping[str, str] = {},
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
+    fields: Sequence[str] = cols.FIELDS,
 ) -> Source:
-    """Look at a lead list ("-" is stdin) and say how it will be read; its rows are read by `records`.
+    """Look at a list ("-" is stdin) and say how it will be read; its rows are read by `records`.
 
-    `columns` is the user's own field -> header, "" for none. Raises InputMissing, InputUnusable, UsageError
-    (a field that does not exist) and ConfigError (an encoding that does not exist).
+    `fields` are those to look for; without all of them, a list may also be plain lines. `columns` is the user's own
+    field -> header, "" for none. Raises InputMissing, InputUnusable, UsageError (a field that does not exist) and
+    ConfigError (an encoding that does not exist).
     """
 
     def begin() -> tuple[_Begun, cols.Columns]:
@@ -155,8 +158,14 @@ def open_source(
         else:
             stream = rawtext.Stream(path, _opened(path))
         try:
-            begun = _begun(stream, Path(path).suffix.lower(), encoding)
-            return begun, cols.recognise(begun.headers, columns, stream.name)
+            suffix = Path(path).suffix.lower()
+            if is_parquet(stream.head, suffix) and path != "-":
+                begun = _begun_parquet(stream)
+            elif fields is not cols.FIELDS and not columns and _is_plain(stream, suffix, encoding, fields):
+                return _begun_plain(stream, encoding), _PLAIN
+            else:
+                begun = _begun(stream, suffix, encoding)
+            return begun, cols.recognise(begun.headers, columns, stream.name, fields)
         except BaseException:
             stream.close()
             raise
@@ -188,11 +197,14 @@ def _fingerprint(path: str) -> Fingerprint | None:
 
 
 def _description(begun: _Begun, found: cols.Columns) -> str:
+    if begun.format == "plain":
+        plain_lines = f"plain lines, {rawtext.label(begun.encoding)}"
+        return f"{begun.stream.name}: {plain_lines}; no header, one company or domain a line"
     delimiter = "tab" if begun.delimiter == "\t" else f'"{begun.delimiter}"'
     doubt = rawtext.doubt(begun.stream, begun.encoding)
-    shape = f"CSV, delimiter {delimiter}" if begun.format == "csv" else "JSONL"
-    read_as = f"{begun.stream.name}: {shape}, {rawtext.label(begun.encoding)}{doubt}"
-    return f"{read_as}; {cols.described(found, len(begun.headers))}"
+    shape = f"CSV, delimiter {delimiter}, " if begun.format == "csv" else "JSONL, "
+    read_as = f"{shape}{rawtext.label(begun.encoding)}{doubt}" if begun.encoding else "Parquet"
+    return f"{begun.stream.name}: {read_as}; {cols.described(found, len(begun.headers))}"
 
 
 def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
@@ -206,6 +218,34 @@ def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
     if shape == "jsonl":
         return _begun_jsonl(stream, encoding)
     return _begun_csv(stream, encoding, "\t" if suffix in _TABBED else ",")
+
+
+# --- plain lines and Parquet --------------------------------------------------------------------------
+
+
+_PLAIN: Final = cols.Columns({"company": "company", "domain": "domain"})
+
+
+def _is_plain(stream: Stream, suffix: str, told: str | None, fields: Sequence[str]) -> bool:
+    rawtext.check_is_text(stream, suffix)
+    beginning = stream.head.decode(rawtext.encoding_of(stream, told), "replace")
+    return plain.is_plain(beginning, lambda cell: cols.is_header(cell, fields))
+
+
+def _begun_plain(stream: Stream, told: str | None) -> _Begun:
+    encoding = rawtext.encoding_of(stream, told)
+    entries = plain.entries(rawtext.lines(stream, encoding))
+    records = (Record(number, plain.company_cells(entry)) for number, entry in enumerate(entries, 1))
+    return _Begun(stream, "plain", encoding, None, [], records)
+
+
+def _begun_parquet(stream: Stream) -> _Begun:
+    table = Table(stream.name)
+    stream.close()
+    headers = cols.headers_of(table.headers)
+    keys = [header.key for header in headers]
+    records = (Record(number, dict(zip(keys, row, strict=True))) for number, row in enumerate(table.rows(), 1))
+    return _Begun(stream, "parquet", "", None, headers, records)
 
 
 # --- CSV ----------------------------------------------------------------------------------------------

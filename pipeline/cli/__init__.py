@@ -12,6 +12,7 @@ from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
 from pipeline.cli.plan import plan
+from pipeline.cli.prospect import prospect
 from pipeline.cli.purge import purge
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
@@ -37,7 +38,7 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
+for command in (enrich, prospect, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
     cli.add_command(command)
 
 

@@ -65,10 +65,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
 
 
 def _states(job: dict[str, Any]) -> str:
-    states = ("enriched", "partial", "not_found", "invalid", "failed", "pending")
-    told = " + ".join(f"{job[state]:,} {state.replace('_', ' ')}" for state in states)
-    more = counted(job["duplicates"], "duplicate")
-    return f"{counted(job['leads'], 'lead')} = {told}" + f"; {more}" * bool(job["duplicates"])
+    from pipeline.model import Kind, Status
+    from pipeline.observe.summary import accounted
+
+    told = accounted(Kind(job["kind"]), job["leads"], {status: job[status.value] for status in Status})
+    return told + f"; {counted(job['duplicates'], 'duplicate')}" * bool(job["duplicates"])
 
 
 def _local(at: str) -> str:

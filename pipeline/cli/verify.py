@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.enrich import spend
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, SUPPRESS, common
 from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
 from pipeline.errors import UsageError
 from pipeline.words import counted
@@ -27,7 +27,7 @@ INTERRUPTED = (130, 143)
 @click.argument("emails", nargs=-1, required=True)
 @click.option("-o", "--output", "out", metavar="OUT.jsonl", help="For a list: where the lines go.")
 @click.option("--min-confidence", type=float, metavar="C", default=None, help="Sure from here (0.90).")
-@common(INPUT, CONFIG, PACE, LIMITS, CLOSING, REPORTING)
+@common(INPUT, CONFIG, SUPPRESS, PACE, LIMITS, CLOSING, REPORTING)
 def verify(emails: tuple[str, ...], out: str | None, **options: Any) -> int:
     """Verify EMAILS, or the addresses of a list with -o.
 

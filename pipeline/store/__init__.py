@@ -20,7 +20,7 @@ from pipeline.store.sql import MIGRATIONS, SQL
 if TYPE_CHECKING:
     from typing import Self
 
-VERSION = 2
+VERSION = 3
 """The schema's version; a file with a later one was written by a newer program."""
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})

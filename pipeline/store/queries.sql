@@ -179,7 +179,7 @@ WHERE l.job = ? AND l.lead_id = ?;
 SELECT min(not_before) FROM lead WHERE job = ? AND state = 'deferred';
 
 -- :create_job
-INSERT INTO job (account, name, output, priority, created_at, questions, judgement) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO job (account, name, output, priority, created_at, questions, judgement, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING;
 
 -- :known_lead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from pipeline.errors import ConfigError, InputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from typing import BinaryIO
 
 MAGIC: Final = b"PAR1"
 """The first bytes of every Parquet file."""
@@ -92,25 +93,19 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a cell holds
 # --- out ----------------------------------------------------------------------------------------------
 
 
-def write(path: Path, schema: Mapping[str, type], rows: Iterable[Sequence[Any]]) -> int:
-    """Write rows under a schema (name -> str, int, float or bool); return how many."""
-    arrow = _arrow(path.name)
+def write(file: BinaryIO, schema: Mapping[str, type], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows under a schema: name -> str, int, float or bool. Raises ConfigError without pyarrow."""
+    arrow = _arrow("The format of the output")
     kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
     fields = arrow.schema([(name, kinds[kind]) for name, kind in schema.items()])
-    written = 0
-    some: list[Sequence[Any]] = []
-    with arrow.parquet.ParquetWriter(path, fields) as writer:
-
-        def put() -> None:
-            columns = list(zip(*some, strict=True)) or [()] * len(fields)
-            arrays = [arrow.array(column, field.type) for column, field in zip(columns, fields, strict=True)]
+    with arrow.parquet.ParquetWriter(file, fields) as writer:
+        for some in _batched(rows):
+            arrays = [arrow.array([row[n] for row in some], field.type) for n, field in enumerate(fields)]
             writer.write_table(arrow.Table.from_arrays(arrays, schema=fields))
 
-        for row in rows:
-            some.append(row)
-            written += 1
-            if len(some) == TOGETHER:
-                put()
-                some = []
-        put()
-    return written
+
+def _batched(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Some rows at a time."""
+    rest = iter(rows)
+    while some := list(islice(rest, TOGETHER)):
+        yield some

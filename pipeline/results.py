@@ -12,30 +12,35 @@ from pipeline.projection import line_again, prospects_again
 from pipeline.suppressed import is_contact, is_lead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pipeline.engine import JobRun
-    from pipeline.model import Enriched
+    from pipeline.model import Answer, Enriched, Lead
     from pipeline.session import Session
-    from pipeline.store.records import Job
+    from pipeline.store.records import Job, Work
+
+    Recall = Callable[[Lead, Work], dict[bytes, Answer]]
 
 
-def results(opened: Session, job: Job, *, since: float = 0.0, partial: bool = False) -> Iterator[Enriched]:
+def results(
+    opened: Session, job: Job, *, since: float = 0.0, partial: bool = False, lost: list[int] | None = None
+) -> Iterator[Enriched]:
     """Yield a job's lines in the order its leads were taken in, each followed by its duplicates'; asks nothing.
 
     `since` (Unix seconds): only rows finished since then. `partial`: after them the rows that are not finished yet,
     with what they have so far and the status `pending`. A row that is being refreshed shows its last conclusion
     only with `partial`, as far as it is known again. Of a `prospect` job every line is a contact (`Prospect`).
-    Whoever is suppressed by now is left out, though the output may still show them.
+    Whoever is suppressed by now is left out, though the output may still show them. Rows that lack answers which
+    were purged are noted in `lost`.
     """
     run = run_of(opened, job)
+    recall = recaller(opened, job, [] if lost is None else lost)
     lines = _contacts if run.policy.prospects else _rows
-    shown = (line for line in lines(opened, run, since, partial=partial) if not _suppressed(run, line))
-    yield from shown
+    yield from (line for line in lines(opened, run, recall, since, partial=partial) if not _suppressed(run, line))
 
 
-def _rows(opened: Session, run: JobRun, since: float, *, partial: bool) -> Iterator[Enriched]:
-    jobs, recall = opened.store.jobs, recaller(opened, run.job, [])
+def _rows(opened: Session, run: JobRun, recall: Recall, since: float, *, partial: bool) -> Iterator[Enriched]:
+    jobs = opened.store.jobs
     for work in jobs.finished(run.job.id):
         if work.finished_at < since:
             continue
@@ -47,9 +52,9 @@ def _rows(opened: Session, run: JobRun, since: float, *, partial: bool) -> Itera
         yield line_again(run, work, recall)
 
 
-def _contacts(opened: Session, run: JobRun, since: float, *, partial: bool) -> Iterator[Enriched]:
+def _contacts(opened: Session, run: JobRun, recall: Recall, since: float, *, partial: bool) -> Iterator[Enriched]:
     """Of everybody one line, at the first company they were found at."""
-    jobs, recall = opened.store.jobs, recaller(opened, run.job, [])
+    jobs = opened.store.jobs
     for work in jobs.finished(run.job.id):
         owned = jobs.people.owned(work.id) if work.finished_at >= since else set()
         yield from (line for line in prospects_again(run, work, recall) if line.contact_id in owned) if owned else ()

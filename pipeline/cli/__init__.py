@@ -10,6 +10,7 @@ import click
 from pipeline import __version__
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
+from pipeline.cli.export import export
 from pipeline.cli.forget import forget
 from pipeline.cli.plan import plan
 from pipeline.cli.prospect import prospect
@@ -38,7 +39,21 @@ def cli() -> None:
     """
 
 
-for command in (enrich, prospect, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
+for command in (
+    enrich,
+    prospect,
+    resume,
+    verify,
+    plan,
+    refresh,
+    status,
+    replay,
+    export,
+    forget,
+    purge,
+    doctor,
+    sandbox,
+):
     cli.add_command(command)
 
 

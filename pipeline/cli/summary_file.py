@@ -23,14 +23,8 @@ def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) 
     """
     if settings.summary is None:
         return
-    from pipeline.session import state_path
-    from pipeline.store import Store
-
-    state = state_path(settings)
-    books = [f"{state}{end}" for end in ("", "-wal", "-shm")]
-    taken: list[str | Path] = [*names, *books, *Store.files(state), *filter(None, (settings.api_key_file,))]
     place = Path(settings.summary).expanduser()
-    if any(_same(place, Path(other).expanduser()) for other in taken):
+    if is_taken(settings, place, names):
         complaint = UsageError if said else ConfigError
         raise complaint(
             f"The summary {place} would overwrite a file that this command needs.",
@@ -38,6 +32,18 @@ def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) 
         )
     if not _can_be_file(place):
         raise StateError(f"The summary {place} cannot be written: no file can be there.", "Check --summary.")
+
+
+def is_taken(settings: Settings, place: Path, names: Iterable[str]) -> bool:
+    """Whether a file is the state, a list, an output of any job, one that settings come from, or one of `names`."""
+    from pipeline.session import state_path
+    from pipeline.store import Store
+
+    state = state_path(settings)
+    books = [f"{state}{end}" for end in ("", "-wal", "-shm")]
+    told = (settings.api_key_file, settings.suppress.file if settings.suppress else None)
+    taken: list[str | Path] = [*names, *books, *Store.files(state), *filter(None, told)]
+    return any(_same(place, Path(other).expanduser()) for other in taken)
 
 
 def write_summary(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from pipeline.store.locks import Locks
 from pipeline.store.sql import MIGRATIONS, SQL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 VERSION = 3
@@ -132,6 +133,15 @@ class Store:
         except sqlite3.Error as error:
             raise _unusable(path, error) from error
         return not busy
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read one moment of the state, whatever a run writes meanwhile."""
+        self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._reader.execute("COMMIT")
 
     def close(self) -> None:
         """Write what is queued and close the file."""

@@ -20,6 +20,7 @@ from pipeline.jobs import agreed, asked_as_said, begun_or_found, held, unfinishe
 from pipeline.limits import Halted
 from pipeline.model import (
     ERASED_REASON,
+    SUPPRESSED_REASON,
     Answer,
     Endpoint,
     Judgement,
@@ -41,6 +42,7 @@ from pipeline.session import Parts, Session, fetching, known_answers, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
 from pipeline.suppress_list import suppressed_by
+from pipeline.suppressed import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -315,11 +317,14 @@ async def ask(
     key = parts.settings.key()
     async with session(parts) as opened, fetching(opened, key) as fetcher:
         erased = opened.store.erasing.erased()
+        suppressed = suppressed_by(parts.settings, parts.settings.policy.judgement.suppress)
         taken_in = parts.now() + (REFUSED_FRESH + DAY if fresh else 0)
 
         async def one(question: Question) -> Answer | None:
             if erased.names(question.body.decode()):
                 return Answer(question, Outcome.REFUSED, NoReply(reason=ERASED_REASON), parts.now())
+            if is_address(suppressed, orjson.loads(question.body).get("email")):
+                return Answer(question, Outcome.REFUSED, NoReply(reason=SUPPRESSED_REASON), parts.now())
             while True:
                 try:
                     return await fetcher.fetch(question, taken_in, parts.settings.policy)

@@ -166,7 +166,7 @@ def encoded(row: dict[str, Any]) -> bytes:
 def _csv(names: Iterable[str], rows: Iterable[list[Any]]) -> Iterator[bytes]:
     """The header, then a line a row."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     for row in chain([list(names)], rows):
         writer.writerow(map(cell, row))
         yield text.getvalue().encode("utf-8", "replace")

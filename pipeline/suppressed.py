@@ -51,8 +51,12 @@ def is_contact(suppressed: Suppressed, contact: Contact) -> bool:
     """Whether a contact of an answer is to be left out."""
     if not suppressed:
         return False
-    email = clean_email(contact.email) if contact.email else None
-    return _any(suppressed, email, contact.company)
+    return is_address(suppressed, contact.email) or _any(suppressed, None, contact.company)
+
+
+def is_address(suppressed: Suppressed, address: str | None) -> bool:
+    """Whether nobody is to write to this address."""
+    return bool(suppressed and address) and _any(suppressed, clean_email(address or ""), None)
 
 
 def _any(suppressed: Suppressed, email: str | None, company: str | None) -> bool:

@@ -111,14 +111,14 @@ def _code(codes: set[int], stopped: Stopped | None) -> int:
 
 def _verdict(email: str, address: str | None, answer: Answer | None, context: Context) -> dict[str, Any]:
     from pipeline.facts import tier
-    from pipeline.model import ERASED_REASON, NoReply, VerifyReply
+    from pipeline.model import ERASED_REASON, SUPPRESSED_REASON, NoReply, VerifyReply
 
     told: dict[str, Any] = {"email": address or email, "confidence": None, "tier": None, "deliverable": None}
     if address is None:
         return {**told, "code": NOT_OK, "verdict": "not an e-mail address"}
     reply = answer.reply if answer else None
-    if isinstance(reply, NoReply) and reply.reason == ERASED_REASON:
-        return {**told, "code": NOT_OK, "verdict": "erased, and therefore not asked about"}
+    if isinstance(reply, NoReply) and reply.reason in (ERASED_REASON, SUPPRESSED_REASON):
+        return {**told, "code": NOT_OK, "verdict": f"{reply.reason}, and therefore not asked about"}
     if not isinstance(reply, VerifyReply) or reply.greylisted:
         why = "the mail server said later" if isinstance(reply, VerifyReply) else "not answered"
         return {**told, "code": UNDECIDED, "verdict": f"undecided: {why}"}

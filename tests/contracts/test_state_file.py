@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import StateError
+from pipeline.model import Kind
 from pipeline.store import NETWORK_FILE_SYSTEMS, VERSION, Store, _check_place, file_system
 
 if TYPE_CHECKING:
@@ -342,3 +344,19 @@ def test_an_unknown_holder_is_a_question_mark(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s.db", "a", inline=True) as store:
         lock = store.locks.job(1)
     assert (lock.holder().pid, lock.holder().since, lock.held_elsewhere()) == ("?", "?", False)
+
+
+def test_a_state_of_version_2_is_brought_up_to_date(path: Path) -> None:
+    """Its jobs are jobs of `enrich`, and companies can be prospected beside them."""
+    Store.open(path, "api/default", inline=True).close()
+    with closing(sqlite3.connect(path)) as db:
+        fresh = db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+        db.executescript("DROP TABLE person; ALTER TABLE job DROP COLUMN kind; PRAGMA user_version = 2;")
+        db.execute(
+            "INSERT INTO job (account, name, output, created_at, questions, judgement) VALUES (1,'a','a',0,'','')"
+        )
+        db.commit()
+    with Store.open(path, "api/default", inline=True) as store:
+        assert [job.kind for job in store.jobs.all()] == [Kind.ENRICH]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == fresh

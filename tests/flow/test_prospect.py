@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +17,7 @@ from pipeline.engine import encode
 from pipeline.errors import UsageError
 from pipeline.forget import forget
 from pipeline.model import Status
+from pipeline.people import address_id
 from pipeline.purge import purge
 from pipeline.refresh import refresh
 from pipeline.replay import replay
@@ -194,17 +197,45 @@ def test_results_are_the_lines_of_the_output(tmp_path: Path) -> None:
     assert len({line["contact_id"] for line in all_}) == len(all_) == len(finished) + len(pending)
 
 
-def test_whoever_is_forgotten_leaves_and_their_colleagues_stay(tmp_path: Path) -> None:
-    """Their company is looked at again without them, and nothing is paid again."""
+@pytest.mark.parametrize("lost", [False, True])
+def test_whoever_is_forgotten_leaves_and_their_colleagues_stay(tmp_path: Path, *, lost: bool) -> None:
+    """Their company is looked at again without them, and nothing is paid again; also if the output is lost."""
     site = Site(tmp_path, Server(greylist_seconds=0.0))
     companies = listed(tmp_path, "Globex", "globex.com", NAMES[1])
     go(site, companies, **VERIFY, wait=True)
     gone, asked = min(everybody("Globex")), len(site.server.log)
+    if lost:
+        site.out.unlink()
     site.command(lambda parts: forget(parts, gone), **VERIFY)
     assert all(gone.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     site.resume(**VERIFY, wait=True)
     assert addresses(site) == Counter(everybody("Globex", NAMES[1]) - {gone})
     assert len(site.server.log) == asked
+    sound(site)
+
+
+def test_no_hash_of_whoever_is_forgotten_is_left(tmp_path: Path) -> None:
+    """Not even where their company's answer is purged, so that nobody can tell any more whose it was."""
+    site = Site(tmp_path, Server())
+    go(site, listed(tmp_path, "Globex", "globex.com"))
+    gone = min(everybody("Globex"))
+    site.command(lambda parts: purge(parts, "1d"), at=99 * DAY, **PLAN)
+    site.command(lambda parts: forget(parts, gone), **PLAN)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as db:
+        left = {contact for (contact,) in db.execute("SELECT contact FROM person")}
+    assert left
+    assert address_id(gone) not in left
+
+
+def test_a_row_that_names_another_company_gives_up_its_people(tmp_path: Path) -> None:
+    """Whoever else has them shows them then."""
+    site = Site(tmp_path, Server())
+    rows = [{"Record ID": "1", "Company": "Globex", "Website": ""}, {"Record ID": "2", "Website": "globex.com"}]
+    go(site, listed(tmp_path, *rows))
+    assert {line["row"] for line in site.lines()} == {1}
+    go(site, listed(tmp_path, rows[0] | {"Company": "Initech"}, rows[1]))
+    assert addresses(site) == Counter(everybody("Globex", "Initech"))
+    assert {line["row"] for line in site.lines() if line["email"]["value"].endswith("@globex.com")} == {2}
     sound(site)
 
 
@@ -232,6 +263,8 @@ def test_refused_companies_can_be_replayed(tmp_path: Path) -> None:
     site.server.account.line_up([Fault.BAD_REQUEST])
     go(site, companies, concurrency=1)
     few = set(addresses(site))
+    look = lambda parts: replay(parts, str(site.out), dry_run=True)  # noqa: E731 - as above
+    assert [site.command(look, **wish).requests for wish in (PLAN, VERIFY)] == [1, 1 + 10]
     assert site.command(lambda parts: replay(parts, str(site.out)), **PLAN).rows == 1
     site.resume(**PLAN)
     assert few < set(addresses(site)) == everybody("Globex", "Initech")

@@ -69,19 +69,28 @@ def test_rows_of_suppressed_people_domains_and_companies_cost_nothing(tmp_path: 
     assert site.server.log == []
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_plan_counts_the_others(tmp_path: Path, first: int) -> None:
+    """A row like a suppressed one is asked about."""
+    site, rows = Site(tmp_path, Server()), [row("Globex"), row("Initech")]
+    leads = write_leads(tmp_path / "leads.csv", [rows[first], rows[1 - first]])
+    told = plan(site.settings(**PLAN, **listed(tmp_path, "globex"), steps="search"), str(leads))
+    assert (told.total.rows, told.requests.most, told.total.nothing_to_ask) == (2, 1, 1)
+
+
 def test_rows_taken_in_before_are_finished_at_once_and_the_wish_stays_with_the_job(tmp_path: Path) -> None:
     """Though the run may ask nothing; `resume` does not need to be told again."""
     site = Site(tmp_path, Server())
-    leads = write_leads(tmp_path / "leads.csv", [row("Globex"), row("Initech"), row("Acme")])
+    others = [row(f"Northwind {n} Robotics") for n in range(40)]
+    leads = write_leads(tmp_path / "leads.csv", [*others, row("Initech"), row("Acme")])
     site.night(leads, **PLAN, max_requests=0)
     wish = listed(tmp_path, "initech", "acme")
     site.resume(**PLAN, **wish, max_requests=0)
-    assert reasons(site) == {2: SUPPRESSED_REASON, 3: SUPPRESSED_REASON}
-    site.night(leads, **PLAN, **wish, max_requests=0)
-    write_leads(leads, [row("Globex"), row("Initech"), row("Acme"), row("Acme", first="Jane", last="Smith")])
-    site.night(leads, **PLAN, **wish, max_requests=0)
+    assert reasons(site) == {41: SUPPRESSED_REASON, 42: SUPPRESSED_REASON}
+    write_leads(leads, [*others, row("Initech"), row("Acme"), row("Acme", first="Jane", last="Smith")])
+    site.night(leads, **PLAN, **wish, steps="search", max_requests=0)
     assert site.resume(**PLAN).pending == 0
-    assert {entry.body["company"] for entry in site.server.log} == {"Globex"}
+    assert {entry.body["company"] for entry in site.server.log} == {other["Company"] for other in others}
     (tmp_path / "suppress.txt").unlink()
     with pytest.raises(InputMissing, match=r"suppress\.txt"):
         site.resume(str(site.out), **PLAN)

@@ -76,7 +76,6 @@ class Budget:
         self._pace = Pace(limits, ledger, now())
         self._lanes = Lanes()
         self._stopping = asyncio.Event()
-        self._places = asyncio.Semaphore(limits.concurrency)
         self._on_wire = 0
         self._in_flight = 0
         self._held = 0
@@ -205,8 +204,7 @@ class Budget:
     # --- the wire ---
 
     async def board(self, permit: Permit) -> bool:
-        """Wait for one of the `concurrency` places on the wire; say whether the permit still holds. Then `alight`."""
-        await self._places.acquire()
+        """Go on the wire, and say whether the permit still holds. Then `alight`."""
         while self._holds(permit) and self._contract.in_doubt(self._on_wire, self.limits.concurrency):
             await self._lanes.until_change(ELSEWHERE)
         self._on_wire += 1
@@ -215,7 +213,6 @@ class Budget:
     def alight(self) -> None:
         """Make the place free."""
         self._on_wire -= 1
-        self._places.release()
 
     def _holds(self, permit: Permit) -> bool:
         """Whether nothing has come up against sending since the permit was given."""

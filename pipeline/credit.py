@@ -100,6 +100,9 @@ class Prices:
 
     def _known(self, contacts: int) -> int | None:
         """The price of a search returning `contacts`, by the dearest reading that fits."""
+        if len(self._believed) == 1:
+            fixed, each = self._believed[0]
+            return fixed + each * contacts
         return max([fixed + each * contacts for fixed, each in self._believed], default=None)
 
     def _hypotheses(self) -> list[tuple[int, int]]:

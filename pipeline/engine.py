@@ -338,7 +338,7 @@ def _progress(
     work: Work, lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, before: Progress, left: int
 ) -> Progress:
     """How far a lead is that needs `left` requests more, once its company's search is settled."""
-    question = first_search(lead, policy)
+    question = first_search(lead, policy) if answers else None
     if question is None or not settled(answers.get(question.key)):
         return before
     looks = work.need <= LOOK and before.first_need is None and not policy.prospects

@@ -1,7 +1,8 @@
 """What happened, as frozen records. Nobody here knows who listens; none holds a key or personal data.
 
 Every change of a lead's state, of a permit, of the circuit and of the gauge of credits is one of these; what a
-whole commit changes is one record with a count.
+whole commit changes is one record with a count. Named tuples, since some are made for every request; they are told
+apart by their types.
 
     lead     RowsTakenIn -> RowFinished | RowDeferred -> RowsDue; RowReopened, RowsDropped
     permit   PermitGiven -> RequestSettled; RequestsLost, where another run died with some
@@ -13,8 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pipeline.model import Endpoint, Outcome, Status
@@ -24,8 +24,7 @@ WORKING_ON: ContextVar[tuple[int, int] | None] = ContextVar("WORKING_ON", defaul
 """Job and row for which a task works: for whom a permit was taken, though the budget knows no rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class PermitGiven:
+class PermitGiven(NamedTuple):
     """A request is reserved, on disk. `key` is the question's hash, in hex."""
 
     endpoint: Endpoint
@@ -34,8 +33,7 @@ class PermitGiven:
     probe: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSettled:
+class RequestSettled(NamedTuple):
     """A request came to something. `credits` is what is left by our count, if it was ever told."""
 
     endpoint: Endpoint
@@ -46,15 +44,13 @@ class RequestSettled:
     credits: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestsLost:
+class RequestsLost(NamedTuple):
     """A run died with these under way; they count as spent."""
 
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowsTakenIn:
+class RowsTakenIn(NamedTuple):
     """Rows came in with one commit: new ones, and known ones of which something changed that matters."""
 
     job: int
@@ -62,16 +58,14 @@ class RowsTakenIn:
     changed: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowsDropped:
+class RowsDropped(NamedTuple):
     """Unfinished rows that the list no longer has were dropped."""
 
     job: int
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowFinished:
+class RowFinished(NamedTuple):
     """A row got its line, and these requests were not needed for it."""
 
     job: int
@@ -83,8 +77,7 @@ class RowFinished:
     phones_saved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RowDeferred:
+class RowDeferred(NamedTuple):
     """A row waits for a later window."""
 
     job: int
@@ -92,66 +85,57 @@ class RowDeferred:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class RowsDue:
+class RowsDue(NamedTuple):
     """Rows that waited for a later window are ready again."""
 
     job: int
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowReopened:
+class RowReopened(NamedTuple):
     """What was concluded about a row is taken back: it is pending again."""
 
     job: int
     row: int
 
 
-@dataclass(frozen=True, slots=True)
-class CreditsForgotten:
+class CreditsForgotten(NamedTuple):
     """The billing cycle turned: the old reading says nothing any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountShut:
+class AccountShut(NamedTuple):
     """The server wants nothing more before that time, from any run."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class CreditsRead:
+class CreditsRead(NamedTuple):
     """The account told its credits; `alone` if the reading set the ledger rather than lowered it."""
 
     credits: int
     alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ClockDiffers:
+class ClockDiffers(NamedTuple):
     """The server's clock rules the window, `seconds` ahead of ours."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitChanged:
+class CircuitChanged(NamedTuple):
     """The API looks ill, well again, or was given up."""
 
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """The run sleeps: for a slot of the window, or because the server asked for it."""
 
     why: str
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunStopped:
+class RunStopped(NamedTuple):
     """The run asks nothing more."""
 
     why: str

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import backoff
 
-from pipeline.contract import WELL
 from pipeline.errors import Ambiguous, NotSent
-from pipeline.model import JOURNALED, Answer, NoReply, Origin, Outcome, Permit, Policy, Question
+from pipeline.model import JOURNALED, Answer, NoReply, Origin, Outcome, Policy, Question
 from pipeline.planner import recall, settled
-from pipeline.protocol import RawReply, Verdict, classify
+from pipeline.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
     from pipeline.budget import Budget
+    from pipeline.protocol import Verdict
     from pipeline.store.ledger import Ledger
+    from pipeline.wire import Sender
 
 DELAYS: Final = (1.0, 2.0, 4.0)
 """Seconds before each retry (guide, "Error Handling"); every retry takes a permit of its own."""
@@ -25,19 +26,9 @@ DELAYS: Final = (1.0, 2.0, 4.0)
 
 FAILURES: Final = (NotSent, Ambiguous)
 
-WITHDRAWN: Final = Verdict(Outcome.WITHDRAWN, NoReply(reason="given back"))
-
 
 class SteppedAside(Exception):
     """The question failed until the circuit opened: somebody else's should say whether the API is well."""
-
-
-class Sender(Protocol):
-    """Whatever puts a permitted question on the wire: the client, or a network made of a function."""
-
-    async def send(self, permit: Permit) -> RawReply:
-        """Send once. Raises NotSent or Ambiguous."""
-        ...
 
 
 class Fetcher:
@@ -46,7 +37,7 @@ class Fetcher:
     def __init__(self, ledger: Ledger, budget: Budget, client: Sender) -> None:
         self._ledger = ledger
         self._budget = budget
-        self._client = client
+        self._wire = Wire(budget, client)
         self._started = budget.clock()
         self._flights: dict[bytes, asyncio.Future[None]] = {}
         self._expected: dict[bytes, list[Answer]] = {}
@@ -54,6 +45,10 @@ class Fetcher:
         self._retried = backoff.on_exception(
             _delays, FAILURES, max_tries=len(DELAYS), giveup=lambda _: not budget.well, jitter=None, logger=None
         )(self._attempt)
+
+    async def close(self) -> None:
+        """Leave the wire."""
+        await self._wire.close()
 
     def expect(self, questions: Iterable[Question]) -> None:
         """Look up at once what will be asked soon: one look at the journal instead of many."""
@@ -139,7 +134,7 @@ class Fetcher:
         permit = await self._budget.permit(question, newest)
         if permit is None:
             return None
-        verdict = await self._ride(permit)
+        verdict = await self._wire.ride(permit)
         if verdict.outcome is Outcome.NOT_SENT:
             raise NotSent(_reason(verdict))
         if verdict.outcome is Outcome.AMBIGUOUS:
@@ -147,28 +142,6 @@ class Fetcher:
         if verdict.outcome not in JOURNALED:
             return None
         return Answer(question, verdict.outcome, verdict.reply, self._budget.clock(), Origin.API, inconclusive=1)
-
-    async def _ride(self, permit: Permit) -> Verdict:
-        """Send and settle. A good answer frees its place on the wire at once, a bad one after its consequences."""
-        holds = await self._budget.board(permit)
-        try:
-            verdict, raw = await self._send(permit) if holds else (WITHDRAWN, None)
-            if verdict.outcome not in WELL:
-                await self._budget.settle(permit, verdict, raw)
-        finally:
-            self._budget.alight()
-        if verdict.outcome in WELL:
-            await self._budget.settle(permit, verdict, raw)
-        return verdict
-
-    async def _send(self, permit: Permit) -> tuple[Verdict, RawReply | None]:
-        try:
-            raw = await self._client.send(permit)
-        except NotSent as error:
-            return Verdict(Outcome.NOT_SENT, NoReply(reason=str(error))), None
-        except Ambiguous as error:
-            return Verdict(Outcome.AMBIGUOUS, NoReply(reason=str(error))), None
-        return classify(permit.question, raw, self._budget.clock()), raw
 
 
 def _reason(verdict: Verdict) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from pipeline.whom import Suppressed
+
 
 class Frozen(BaseModel):
     """An immutable value that crosses a border of the program."""
@@ -266,17 +268,6 @@ class Judgement(Frozen):
         return frozenset(self.steps), self.spend, self.min_confidence, self.min_phone_confidence
 
 
-class Suppressed(Frozen):
-    """Whom not to ask about, as `suppressed.py` compares them: addresses, domains and keys of company names."""
-
-    emails: frozenset[str] = frozenset()
-    domains: frozenset[str] = frozenset()
-    companies: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.emails or self.domains or self.companies)
-
-
 class Kind(StrEnum):
     """What a job makes of a row: the person it names, or everybody of the company it names."""
 
@@ -296,27 +287,6 @@ class Policy(Frozen):
     def prospects(self) -> bool:
         """Whether every contact of a company is wanted."""
         return self.kind is Kind.PROSPECT
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A LeadContact plan: requests a day (guide, "Rate Limits") and our pace for it."""
-
-    name: str
-    daily_quota: int | None
-    concurrency: int
-    max_per_second: float | None
-
-
-PLANS: Final = {
-    plan.name: plan
-    for plan in (
-        Plan("free", 25, 2, 5.0),
-        Plan("starter", 500, 4, 5.0),
-        Plan("professional", 2000, 8, 5.0),
-        Plan("enterprise", None, 50, None),
-    )
-}
 
 
 # --- the output line ----------------------------------------------------------------------------------
@@ -370,7 +340,12 @@ class CallLine(Frozen):
 
 
 class Enriched(Frozen):
-    """One line of OUT.jsonl, schema version 1."""
+    """One line of OUT.jsonl, schema version 1.
+
+    >>> line = '{"row":17,"lead_id":"4711","status":"not_found","input":{},"enriched_at":"2026-11-23T02:00:04Z"}'
+    >>> Enriched.model_validate_json(line).status
+    <Status.NOT_FOUND: 'not_found'>
+    """
 
     schema_version: int = 1
     row: int

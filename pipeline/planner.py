@@ -92,7 +92,7 @@ Step = Ask | Defer | Done | Reject
 
 def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: float) -> Step:
     """Say what to do next for this lead."""
-    if reason := unaskable(lead, policy):
+    if not answers and (reason := unaskable(lead, policy)):  # what was asked could be asked
         return Reject(reason)
     if first := _only_question(lead, answers, policy):
         return Ask((first,))

@@ -9,9 +9,10 @@ import orjson
 from pipeline.engine import copy_lines, encode
 from pipeline.facts import gather, keep
 from pipeline.lines import enriched, prospects
-from pipeline.model import SUPPRESSED_REASON, Answer, Enriched, Lead, Prospect, Status, Suppressed
+from pipeline.model import SUPPRESSED_REASON, Answer, Enriched, Lead, Prospect, Status
 from pipeline.protocol import iso
 from pipeline.store.records import COPIED, DEFERRED, READY, Committed, Work
+from pipeline.whom import Suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,8 @@ from pydantic import (
 
 from pipeline import written
 from pipeline.errors import ConfigError
-from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
+from pipeline.model import Endpoint, Judgement, Policy, Questions
+from pipeline.plans import PLANS, Plan
 from pipeline.sample import Sample, sample_of
 from pipeline.words import counted
 
@@ -48,7 +49,11 @@ class Suppress(BaseModel):
 
 
 class Settings(BaseModel):
-    """All settings of a run, checked."""
+    """All settings of a run, checked; the README's configuration table says what each is for.
+
+    >>> Settings(plan="starter", wait_up_to="30m").wait_up_to
+    1800.0
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -195,10 +200,10 @@ class Settings(BaseModel):
         else:
             raise ConfigError(
                 "There is no API key.",
-                "Set LEADCONTACT_API_KEY (also in a .env file), or use --api-key-file or --api-key-command; "
-                "to try things without a key, add --sandbox.",
+                "Run leadcontact init, which asks for it, or set LEADCONTACT_API_KEY (also in a .env file), "
+                "--api-key-file or --api-key-command; to try things without a key, add --sandbox.",
             )
-        return _checked_key(text.strip(), place)
+        return checked_key(text.strip(), place)
 
     def stop_moment(self, now: float) -> float | None:
         """The next local time of `stop_at`, in Unix seconds."""
@@ -219,7 +224,8 @@ def _folds(at: datetime) -> tuple[int, ...]:
 # --- the key ------------------------------------------------------------------------------------------
 
 
-def _checked_key(key: str, place: str) -> str:
+def checked_key(key: str, place: str) -> str:
+    """Refuse what can be no key, naming the place it came from and not the key. Raises ConfigError."""
     if not key:
         raise ConfigError(f"The API key in {place} is blank.", "Put the key from Settings > API Access there.")
     if not key.isascii() or not key.isprintable() or " " in key:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 EXTRA: Final = "_extra"
 LINE: Final = "_line"
-
 _KEPT_OF_LINE: Final = 1000
 _PEEKED: Final = 100
 _SHALLOW: Final = 100
@@ -55,6 +54,7 @@ _FORMATS: Final = {
 }
 _CSV: Final = {suffix for suffix, shape in _FORMATS.items() if shape == "csv"}
 _TABBED: Final = {".tsv", ".tab"}
+_PLAIN: Final = cols.Columns({"company": "company", "domain": "domain"})
 _SEP_LINE: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _ARRAY: Final = re.compile(r"\s*\[\s*[\[{\]]")
@@ -161,16 +161,26 @@ def open_source(
             suffix = Path(path).suffix.lower()
             if is_parquet(stream.head, suffix) and path != "-":
                 begun = _begun_parquet(stream)
-            elif fields is not cols.FIELDS and not columns and _is_plain(stream, suffix, encoding, fields):
-                return _begun_plain(stream, encoding), _PLAIN
-            else:
+            elif fields is cols.FIELDS or columns or not (bare := _begun_plain(stream, suffix, encoding, fields)):
                 begun = _begun(stream, suffix, encoding)
+            else:
+                return bare, _PLAIN
             return begun, cols.recognise(begun.headers, columns, stream.name, fields)
         except BaseException:
             stream.close()
             raise
 
     return Source(path, begin)
+
+
+def look(path: str) -> tuple[str, list[cols.Header]]:
+    """Say how a list would be read, and name its columns, whatever they mean. Raises as `open_source` does."""
+    stream = rawtext.Stream(path, _opened(path))
+    try:
+        begun = _begun(stream, Path(path).suffix.lower(), None)
+        return _read_as(begun), begun.headers
+    finally:
+        stream.close()
 
 
 def _opened(path: str) -> BinaryIO:
@@ -197,14 +207,16 @@ def _fingerprint(path: str) -> Fingerprint | None:
 
 
 def _description(begun: _Begun, found: cols.Columns) -> str:
-    if begun.format == "plain":
-        plain_lines = f"plain lines, {rawtext.label(begun.encoding)}"
-        return f"{begun.stream.name}: {plain_lines}; no header, one company or domain a line"
+    return f"{_read_as(begun)}; {cols.described(found, len(begun.headers))}"
+
+
+def _read_as(begun: _Begun) -> str:
+    if begun.format == "parquet":
+        return f"{begun.stream.name}: Parquet"
     delimiter = "tab" if begun.delimiter == "\t" else f'"{begun.delimiter}"'
     doubt = rawtext.doubt(begun.stream, begun.encoding)
-    shape = f"CSV, delimiter {delimiter}, " if begun.format == "csv" else "JSONL, "
-    read_as = f"{shape}{rawtext.label(begun.encoding)}{doubt}" if begun.encoding else "Parquet"
-    return f"{begun.stream.name}: {read_as}; {cols.described(found, len(begun.headers))}"
+    shapes = {"csv": f"CSV, delimiter {delimiter}", "jsonl": "JSONL", "plain": "plain lines without a header"}
+    return f"{begun.stream.name}: {shapes[begun.format]}, {rawtext.label(begun.encoding)}{doubt}"
 
 
 def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
@@ -223,17 +235,12 @@ def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
 # --- plain lines and Parquet --------------------------------------------------------------------------
 
 
-_PLAIN: Final = cols.Columns({"company": "company", "domain": "domain"})
-
-
-def _is_plain(stream: Stream, suffix: str, told: str | None, fields: Sequence[str]) -> bool:
+def _begun_plain(stream: Stream, suffix: str, told: str | None, fields: Sequence[str]) -> _Begun | None:
+    """Begin with a list that has no header; None if it has one."""
     rawtext.check_is_text(stream, suffix)
-    beginning = stream.head.decode(rawtext.encoding_of(stream, told), "replace")
-    return plain.is_plain(beginning, lambda cell: cols.is_header(cell, fields))
-
-
-def _begun_plain(stream: Stream, told: str | None) -> _Begun:
     encoding = rawtext.encoding_of(stream, told)
+    if not plain.is_plain(stream.head.decode(encoding, "replace"), lambda cell: cols.is_header(cell, fields)):
+        return None
     entries = plain.entries(rawtext.lines(stream, encoding))
     records = (Record(number, plain.company_cells(entry)) for number, entry in enumerate(entries, 1))
     return _Begun(stream, "plain", encoding, None, [], records)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import InputMissing, PipelineError
-from pipeline.model import Suppressed
 from pipeline.sources import open_source
 from pipeline.suppressed import joined, suppressed_of
+from pipeline.whom import Suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.addresses import clean_domain, clean_email, is_host
-from pipeline.model import Suppressed
 from pipeline.normalize import clean_company, company_key
+from pipeline.whom import Suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

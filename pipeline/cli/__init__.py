@@ -8,15 +8,19 @@ import sys
 import click
 
 from pipeline import __version__
+from pipeline.cli.completion import completion
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.export import export
 from pipeline.cli.forget import forget
+from pipeline.cli.help import example, manual
+from pipeline.cli.init import init
 from pipeline.cli.plan import plan
 from pipeline.cli.prospect import prospect
 from pipeline.cli.purge import purge
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
+from pipeline.cli.report import report
 from pipeline.cli.sandbox import sandbox
 from pipeline.cli.status import status
 from pipeline.cli.verify import verify
@@ -34,6 +38,7 @@ def cli() -> None:
 
     \b
     leadcontact enrich data/leads.csv --sandbox -o out.jsonl     try it, without a key
+    leadcontact init                                             plan, key, list: then it is ready
     leadcontact enrich leads.csv -o leads.jsonl --plan starter   a list becomes enriched JSONL
     leadcontact status                                           what is used, what is left
     """
@@ -47,14 +52,17 @@ for command in (
     plan,
     refresh,
     status,
+    report,
     replay,
     export,
     forget,
     purge,
     doctor,
     sandbox,
+    init,
+    completion,
 ):
-    cli.add_command(command)
+    cli.add_command(manual(command))
 
 
 def _refuse_odd_bytes(arguments: list[str]) -> None:
@@ -75,6 +83,7 @@ def main() -> None:
         code = cli(prog_name="leadcontact", standalone_mode=False)
     except click.UsageError as error:
         error.show()
+        click.echo(example(error), err=True, nl=False)
         code = USAGE
     except click.exceptions.Abort:
         code = 130

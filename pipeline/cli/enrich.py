@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, SAMPLE, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, SAMPLE, File, common
 from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
-@click.argument("leads")
-@click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
+@click.argument("leads", type=File())
+@click.option(
+    "-o", "--output", "out", type=File(), required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout."
+)
 @common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
     """Enrich LEADS into OUT.jsonl: one line a row.
@@ -42,7 +44,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
-@click.argument("jobs", nargs=-1)
+@click.argument("jobs", nargs=-1, type=File())
 @common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.

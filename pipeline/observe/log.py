@@ -6,7 +6,6 @@ request has its question's hash as `key`.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from contextlib import suppress
@@ -133,7 +132,7 @@ class Log:
         if level < self._level or self._repeats(event):
             return
         saying = SAYINGS.get(type(event))
-        self._write(level, type(event).__name__, dataclasses.asdict(event), saying(event) if saying else "")
+        self._write(level, type(event).__name__, event._asdict(), saying(event) if saying else "")
 
     def _repeats(self, event: Event) -> bool:
         """Many workers wait for the same slot; one line says it."""

@@ -15,6 +15,7 @@ from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
 from pipeline.store.locks import Locks
+from pipeline.store.past import Past
 from pipeline.store.sql import MIGRATIONS, SQL
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Store:
     """An open state file.
 
     `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
-    before its time.
+    before its time, `past` for what happened so far.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Store:
     ledger: Ledger
     locks: Locks
     erasing: Erasing
+    past: Past
     _committer: Committer
     _reader: sqlite3.Connection
 
@@ -76,6 +78,7 @@ class Store:
             ledger=Ledger(committer, reader, account_id, owner, locks.alive),
             locks=locks,
             erasing=Erasing(committer, reader, account_id),
+            past=Past(reader, account_id),
             _committer=committer,
             _reader=reader,
         )
@@ -114,6 +117,15 @@ class Store:
         except sqlite3.Error:
             return True
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside as of one moment, whatever other processes do meanwhile."""
+        self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._reader.execute("COMMIT")
+
     def accounts(self) -> list[str]:
         """Every account this file knows."""
         return [name for (name,) in self._reader.execute(SQL["accounts"])]
@@ -133,15 +145,6 @@ class Store:
         except sqlite3.Error as error:
             raise _unusable(path, error) from error
         return not busy
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read one moment of the state, whatever a run writes meanwhile."""
-        self._reader.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._reader.execute("COMMIT")
 
     def close(self) -> None:
         """Write what is queued and close the file."""

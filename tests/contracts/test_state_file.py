@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from pipeline.errors import StateError
 from pipeline.model import Kind
 from pipeline.store import NETWORK_FILE_SYSTEMS, VERSION, Store, _check_place, file_system
+from pipeline.store.sql import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -351,7 +353,10 @@ def test_a_state_of_version_2_is_brought_up_to_date(path: Path) -> None:
     Store.open(path, "api/default", inline=True).close()
     with closing(sqlite3.connect(path)) as db:
         fresh = db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
-        db.executescript("DROP TABLE person; ALTER TABLE job DROP COLUMN kind; PRAGMA user_version = 2;")
+        added = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS["3"])
+        made = re.findall(r"CREATE TABLE (\w+)", MIGRATIONS["3"])
+        undo = [f"DROP TABLE {name}" for name in made] + [f"ALTER TABLE {t} DROP COLUMN {c}" for t, c in added]
+        db.executescript(";".join([*undo, "PRAGMA user_version = 2"]))
         db.execute(
             "INSERT INTO job (account, name, output, created_at, questions, judgement) VALUES (1,'a','a',0,'','')"
         )

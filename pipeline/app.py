@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from pipeline.columns import COMPANY_FIELDS, FIELDS
 from pipeline.engine import Engine, JobRun
 from pipeline.errors import InputUnusable, StateError, UsageError
 from pipeline.facts import gather, keep, used
 from pipeline.fetcher import SteppedAside
-from pipeline.intake import take_in
+from pipeline.intake import look_at_suppressed, take_in
 from pipeline.jobs import agreed, asked_as_said, begun_or_found, held, unfinished
 from pipeline.limits import Halted
 from pipeline.model import (
     ERASED_REASON,
+    SUPPRESSED_REASON,
     Answer,
     Endpoint,
     Judgement,
+    Kind,
     Lead,
     NoReply,
     Outcome,
@@ -39,6 +42,8 @@ from pipeline.report import report_of
 from pipeline.session import Parts, Session, fetching, known_answers, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
+from pipeline.suppress_list import suppressed_by
+from pipeline.suppressed import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,18 +62,30 @@ if TYPE_CHECKING:
 
 async def enrich(parts: Parts, leads: str, out: str) -> Report:
     """Take a list in and work on it: use case 1. The same call again goes on where it stopped."""
+    return await _make(parts, Kind.ENRICH, leads, out)
+
+
+async def prospect(parts: Parts, companies: str, out: str) -> Report:
+    """Take a list of companies in and find who works there: use case 2. The same call again goes on."""
+    return await _make(parts, Kind.PROSPECT, companies, out)
+
+
+async def _make(parts: Parts, kind: Kind, path: str, out: str) -> Report:
     settings = parts.settings
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
-    source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
-    _refuse_without_email(settings, source)
+    fields = COMPANY_FIELDS if kind is Kind.PROSPECT else FIELDS
+    source = open_source(path, columns=settings.headers, encoding=settings.encoding, fields=fields)
+    if kind is Kind.ENRICH:
+        _refuse_without_email(settings, source)
+    suppressed_by(settings, settings.policy.judgement.suppress)  # raises before anything is begun
     key = key_if_needed(settings)
     async with session(parts) as opened:
-        job = await begun_or_found(opened, name, output)
+        job = await begun_or_found(opened, name, output, kind)
         with held(opened, job):
             # another run may have had the job since it was looked up
             job = await agreed(opened, opened.store.jobs.again(job))
-            await take_in(opened, job, source)
+            await take_in(opened, job, source, policies_of(settings, job)[0])
             return await work_on(opened, [opened.store.jobs.again(job)], key)
 
 
@@ -174,6 +191,7 @@ async def open_run(opened: Session, job: Job) -> JobRun:
     output, recall = run.output, recaller(opened, job, lost)
     if isinstance(output, JsonlOutput) and (output.open(job.committed, job.replacing) or job.stale):
         await rewrite(run, output, jobs, recall, opened.store.erasing.erased())
+    await look_at_suppressed(opened, run)
     for repair in output.repairs if isinstance(output, JsonlOutput) else ():
         opened.parts.say(repair)
     await write_late_copies(run, jobs, recall)
@@ -219,8 +237,12 @@ def policies_of(settings: Settings, job: Job) -> list[Policy]:
     stored = Judgement(**orjson.loads(job.judgement)).model_dump()
     wanted = settings.policy.judgement
     said = {name: getattr(wanted, name) for name in Judgement.model_fields if _was_set(settings, name)}
-    judgement = Judgement(**{**stored, **said})
-    return [Policy(questions=Questions(**asked), judgement=judgement) for asked in orjson.loads(job.questions)]
+    judgement = Judgement(**{**stored, **said, "suppress": wanted.suppress or stored["suppress"]})
+    suppressed = suppressed_by(settings, judgement.suppress)
+    return [
+        Policy(questions=Questions(**asked), judgement=judgement, kind=job.kind, suppressed=suppressed)
+        for asked in orjson.loads(job.questions)
+    ]
 
 
 def _was_set(settings: Settings, judgement_field: str) -> bool:
@@ -309,6 +331,10 @@ async def answered(opened: Session, fetcher: Fetcher, question: Question, taken_
     """Answer one question, from the journal if it may be; None if it would have to be asked and the run halted."""
     if opened.store.erasing.erased().names(question.body.decode()):
         return Answer(question, Outcome.REFUSED, NoReply(reason=ERASED_REASON), opened.parts.now())
+    settings = opened.parts.settings
+    suppressed = suppressed_by(settings, settings.policy.judgement.suppress)
+    if is_address(suppressed, orjson.loads(question.body).get("email")):
+        return Answer(question, Outcome.REFUSED, NoReply(reason=SUPPRESSED_REASON), opened.parts.now())
     while True:
         try:
             return await fetcher.fetch(question, taken_in, opened.parts.settings.policy)

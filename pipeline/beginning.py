@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pipeline.model import PLANS
+from pipeline.plans import PLANS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

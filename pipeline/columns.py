@@ -29,6 +29,9 @@ FIELDS: Final = (
 )
 """What a column can be; `priority` only if the user says so."""
 
+COMPANY_FIELDS: Final = ("company", "domain", "id", "priority")
+"""What a column of a list of companies can be."""
+
 _NEEDED: Final = ("company", "domain", "email")
 
 _KNOWN: Final = {
@@ -84,6 +87,12 @@ _KNOWN: Final = {
 }
 """Field -> synonyms by rank, best first; two of one rank are a coin toss. A company's id is no row's id."""
 
+_COMPANIES: Final = (
+    *("name", "security", "customer", "client", "partner", "supplier", "vendor", "issuer", "business", "firm"),
+    *("companies", "customers", "clients", "partners", "accounts", "prospects"),
+)
+"""Headers of the company, best first, in a list that is about companies and has none of the usual ones."""
+
 _SHOWN: Final = 12
 _SHOWN_LENGTH: Final = 40
 _DATA: Final = re.compile(r"[@{}]|https?:|\d{6}")
@@ -105,6 +114,7 @@ def _ranks() -> dict[str, tuple[str, int]]:
 
 
 _RANKS: Final = _ranks()
+_MANY: Final = frozenset({"emails", "domains", "websites", "emailaddresses", "entry"})
 
 
 class Header(NamedTuple):
@@ -138,22 +148,32 @@ def headers_of(names: Sequence[str]) -> list[Header]:
     return headers
 
 
-def recognise(headers: Sequence[Header], told: Mapping[str, str], where: str) -> Columns:
+def is_header(cell: str, fields: Sequence[str]) -> bool:
+    """Whether the only cell of a list's first line is a header rather than an entry."""
+    name = fold(cell)
+    return name in _COMPANIES or (name in _RANKS and _RANKS[name][0] in fields) or name in _MANY
+
+
+def recognise(
+    headers: Sequence[Header], told: Mapping[str, str], where: str, fields: Sequence[str] = FIELDS
+) -> Columns:
     """Tell which header is which field; `told` (field -> header, "" for none) goes before what is recognised.
 
-    Raises UsageError for an unknown field, InputUnusable for a header that is not there, an ambiguous one,
+    Only `fields` are looked for. Raises UsageError for an unknown field, InputUnusable for a header that is not
+    there, an ambiguous one,
     or a list in which nothing says whom to ask about.
     """
     for field in told:
         if field not in FIELDS:
             raise UsageError(f"--column {field}=… names no field.", _meant(field, FIELDS, "Fields"))
-    fields = {field: _told(field, name.strip(), headers, where) for field, name in told.items() if name.strip()}
-    used = {key for field, key in fields.items() if field != "priority"}  # a priority may be another field too
-    found, passed_over = _found([header for header in headers if header.key not in used], told, where)
-    fields = {field: key for field in FIELDS if (key := fields.get(field) or found.get(field))}
-    if not any(field in fields for field in _NEEDED):
-        raise _nothing_usable(headers, where)
-    return Columns(fields, tuple(passed_over))
+    told = {field: name for field, name in told.items() if field in fields}
+    named = {field: _told(field, name.strip(), headers, where) for field, name in told.items() if name.strip()}
+    used = {key for field, key in named.items() if field != "priority"}  # a priority may be another field too
+    found, passed_over = _found([header for header in headers if header.key not in used], told, where, fields)
+    named = {field: key for field in FIELDS if (key := named.get(field) or found.get(field))}
+    if not any(field in named for field in _NEEDED):
+        raise _nothing_usable(headers, where, fields)
+    return Columns(named, tuple(passed_over))
 
 
 def guesses(headers: Sequence[Header]) -> dict[str, str]:
@@ -182,11 +202,14 @@ def _told(field: str, name: str, headers: Sequence[Header], where: str) -> str:
 
 
 def _found(
-    headers: Sequence[Header], told: Mapping[str, str], where: str
+    headers: Sequence[Header], told: Mapping[str, str], where: str, fields: Sequence[str]
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Recognise columns by name; also return pairs of a header passed over and the one taken instead."""
     candidates: dict[str, list[tuple[int, Header]]] = {}
-    for header, field, rank in _readings(headers, told):
+    readings = _readings(headers, told)
+    if fields is not FIELDS:
+        readings = _narrowed(readings, headers, fields)
+    for header, field, rank in readings:
         if field not in told:
             candidates.setdefault(field, []).append((rank, header))
     found, passed_over = {}, []
@@ -214,6 +237,17 @@ def _readings(headers: Sequence[Header], told: Mapping[str, str]) -> list[tuple[
     return [(header, meant.get(fold(header.name), field), rank) for header, field, rank in known]
 
 
+def _narrowed(
+    readings: list[tuple[Header, str, int]], headers: Sequence[Header], fields: Sequence[str]
+) -> list[tuple[Header, str, int]]:
+    """Only these fields; where none is a company, what a list of companies may call it."""
+    kept = [reading for reading in readings if reading[1] in fields]
+    if any(field == "company" for _, field, _ in kept):
+        return kept
+    names = [(header, fold(header.name)) for header in headers]
+    return kept + [(header, "company", _COMPANIES.index(name)) for header, name in names if name in _COMPANIES]
+
+
 def _twice(field: str, one: Header, other: Header, where: str) -> InputUnusable:
     positions = f"columns {one.position} and {other.position}"
     if one.name == other.name:
@@ -224,8 +258,9 @@ def _twice(field: str, one: Header, other: Header, where: str) -> InputUnusable:
     return InputUnusable(what, f"Say which: --column {field}={_quoted(one.key)}.")
 
 
-def _nothing_usable(headers: Sequence[Header], where: str) -> InputUnusable:
-    what = f"{where} has no usable column: neither company, domain nor e-mail is among its headers"
+def _nothing_usable(headers: Sequence[Header], where: str, fields: Sequence[str]) -> InputUnusable:
+    needed = "neither company, domain nor e-mail" if "email" in fields else "neither company nor domain"
+    what = f"{where} has no usable column: {needed} is among its headers"
     how = 'Name one with --column, e.g. --column company="HEADER"'
     if _look_like_data(headers):
         hint = "; if the first line is already data, put a header line above it, e.g. company."

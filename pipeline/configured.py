@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from pipeline.columns import FIELDS
 from pipeline.errors import ConfigError
-from pipeline.settings import Settings
-from pipeline.written import headers
+from pipeline.settings import Settings, Suppress
+from pipeline.written import file_or_table, headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,9 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     merged["columns"] = above or below
     if isinstance(below, dict) and isinstance(above, dict):
         merged["columns"] = below | above
+    if (suppress := upper.get("suppress")) is not None:
+        under, over = (file_or_table(told) for told in (lower.get("suppress") or {}, suppress))
+        merged["suppress"] = under | over if isinstance(under, dict) and isinstance(over, dict) else suppress
     return merged
 
 
@@ -167,6 +170,9 @@ def _explained(error: ValidationError, places: Mapping[str, Mapping[str, Any]]) 
     """Turn the first complaint into a sentence with its place; never show the value, it may be a key."""
     first = error.errors(include_input=False, include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "settings"
+    if name == "suppress" and first["loc"][1:] and first["type"] == "extra_forbidden":
+        fix = f"It has {', '.join(Suppress.model_fields)}."
+        return ConfigError(f"{first['loc'][1]} under suppress is not a setting.", fix)
     if first["type"] == "extra_forbidden":
         return _unknown(name, "the settings", _alike(name))
     place = next((place for place, told in places.items() if name in told), "")

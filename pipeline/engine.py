@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from pipeline.events import WORKING_ON, Event, RowDeferred, RowFinished, RowReopened, RowsDue
-from pipeline.facts import enriched, first_search
+from pipeline.facts import first_search
 from pipeline.fetcher import SteppedAside
 from pipeline.limits import Halted
+from pipeline.lines import enriched, prospects
 from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Question, Status, Stop
 from pipeline.normalize import lead_of
 from pipeline.order import LAST, LOOK, Place, goes_on, place
@@ -68,11 +69,14 @@ class JobRun:
     def lead(self, work: Work) -> Lead:
         """Read a row of the state as the rules see it."""
         record = orjson.loads(work.input)
-        columns = self.columns[0]
-        if self.columns[1:]:
-            # Pending rows of an earlier export are read by the headers they came with.
-            columns = max(self.columns, key=lambda columns: sum(header in record for header in columns.values()))
+        columns = self.columns_of(record)
         return lead_of(work.row, record, columns, lead_id=work.lead_id, spelling=work.spelling)
+
+    def columns_of(self, record: Mapping[str, Any]) -> Mapping[str, str]:
+        """Which field is under which header: rows of an earlier export are read by the headers they came with."""
+        if not self.columns[1:]:
+            return self.columns[0]
+        return max(self.columns, key=lambda columns: sum(header in record for header in columns.values()))
 
 
 class Engine:
@@ -269,8 +273,13 @@ class Engine:
         line = enriched(lead, answers, run.policy, status, step.reason, at, facts=facts)
         copies = self._jobs.copies(work) if run.has_copies else []
         finish = Finish(work, status, step.reason, at, progress, bool(copies))
+        if run.policy.prospects:
+            found = prospects(lead, facts, run.policy, at) if facts else []
+            finish, lines = finish._replace(people=tuple(each.contact_id for each in found)), list(map(encode, found))
+        else:
+            lines = [encode(line), *copy_lines(line, copies)]
         # A held row's line is replaced by the rewrite that ends the run, never added to.
-        await run.finished.put((finish, [] if work.held else [encode(line), *copy_lines(line, copies)]))
+        await run.finished.put((finish, [] if work.held else lines))
         self._tell(_finished(run, line))
 
     # --- lines out ---
@@ -285,15 +294,26 @@ class Engine:
             while not run.finished.empty():
                 group.append(run.finished.get_nowait())
             closing = None in group
-            await self._commit(run, [item for item in group if item is not None])
+            await self._commit(run, sorted(filter(None, group), key=lambda item: item[0].work.id))
 
     async def _commit(self, run: JobRun, items: list[tuple[Finish, list[bytes]]]) -> None:
         if not items:
             return
-        lines = [line for _, lines in items for line in lines]
-        length, tail = await self._offload(run.output.append, lines)
+        length, tail = await self._offload(run.output.append, self._distinct(run, items))
         await self._jobs.finish(run.job.id, [finish for finish, _ in items], Committed(length, tail))
         self._let_go(run, [finish.work for finish, _ in items])
+
+    def _distinct(self, run: JobRun, items: list[tuple[Finish, list[bytes]]]) -> list[bytes]:
+        """All lines or, of companies that are prospected, those of people found at no company before."""
+        if not run.policy.prospects:
+            return [line for _, lines in items for line in lines]
+        known = self._jobs.people.owners(run.job.id, {person for finish, _ in items for person in finish.people})
+        return [
+            line
+            for finish, lines in items
+            for person, line in zip(finish.people, lines, strict=False)
+            if known.setdefault(person, finish.work.id) == finish.work.id
+        ]
 
 
 # --- small things -------------------------------------------------------------------------------------
@@ -321,7 +341,7 @@ def _progress(
     question = first_search(lead, policy) if answers else None
     if question is None or not settled(answers.get(question.key)):
         return before
-    looks = work.need <= LOOK and before.first_need is None
+    looks = work.need <= LOOK and before.first_need is None and not policy.prospects
     return Progress(left, searched=True, first_need=left if looks else before.first_need)
 
 

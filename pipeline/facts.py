@@ -1,4 +1,4 @@
-"""What the answers say about one lead so far, and the line it becomes. The right person only (promise 6)."""
+"""What the answers say about one lead so far. The right person only (promise 6)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipeline.matcher import Match, match
+from pipeline.matcher import Match, at_company, best_first, match
 from pipeline.model import (
     Answer,
-    CallLine,
     Contact,
-    ContactLine,
     EmailLine,
     Endpoint,
-    Enriched,
     Lead,
-    MatchLine,
     PhoneLine,
     PhonesReply,
     Policy,
     Question,
     SearchReply,
-    Status,
     VerifyReply,
 )
-from pipeline.normalize import e164
+from pipeline.normalize import clean_email, e164
+from pipeline.people import contact_id
 from pipeline.protocol import iso, phones_question, search_question, verify_question
+from pipeline.suppressed import is_contact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,6 +78,20 @@ def reachable(lead: Lead) -> bool:
 # --- what is known ------------------------------------------------------------------------------------
 
 
+class Found(NamedTuple):
+    """One contact of a company that is prospected: who, how to reach them, and the answers that say so."""
+
+    id: str
+    contact: Contact
+    at_company: bool
+    email: EmailLine | None
+    phone: PhoneLine | None
+    rests_on: tuple[Answer, ...]
+
+
+NOBODY: Final = Match("none", 0.0, None, ())
+
+
 class Facts(NamedTuple):
     """What the answers say about one lead so far, and the questions it rests on."""
 
@@ -94,12 +105,20 @@ class Facts(NamedTuple):
     searched_phone: bool
     rests_on: tuple[Answer, ...] = ()
     """Answers of an earlier conclusion on which a value rests that was kept."""
+    people: tuple[Found, ...] = ()
+    """Everybody of a company that is prospected, best first."""
+    suppressed: bool = False
+    """The person the row names turned out to be one who is not to be asked about: nothing of them is told."""
 
 
 def gather(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Facts:
-    """Put together what is known of a lead; the right person only (promise 6)."""
+    """Put together what is known of a lead; the right person only (promise 6), and nobody who is suppressed."""
     searches, reply = _searches(lead, answers, policy)
-    found = match(lead, reply.contacts, policy.questions) if reply else Match("none", 0.0, None, ())
+    if policy.prospects:
+        return _gather_people(lead, searches, reply, answers, policy)
+    found = _match(lead, reply, policy) if reply else NOBODY
+    if found.contact is not None and is_contact(policy.suppressed, found.contact):
+        return Facts(searches, (), None, None, NOBODY, None, None, searched_phone=False, suppressed=True)
     told = _addresses(lead, found.contact)
     verify = Endpoint.VERIFY in policy.judgement.steps
     verifies = tuple(verify_question(address) for address, *_ in told) if verify else ()
@@ -119,6 +138,18 @@ def gather(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Facts
         phone=max(phones, key=lambda phone: phone.confidence or 0.0, default=None),
         searched_phone=own_phone is not None and sure_phone(own_phone, policy),
     )
+
+
+def _match(lead: Lead, reply: SearchReply, policy: Policy) -> Match:
+    """Choose the contact; a row that names somebody is never given another because theirs is suppressed."""
+    suppressed = policy.suppressed
+    if not suppressed:
+        return match(lead, reply.contacts, policy.questions)
+    allowed = [contact for contact in reply.contacts if not is_contact(suppressed, contact)]
+    if not lead.names_person:
+        return match(lead, allowed, policy.questions)
+    found = match(lead, reply.contacts, policy.questions)
+    return replace(found, candidates=tuple(contact for contact in found.candidates if contact in allowed))
 
 
 def _searches(
@@ -235,6 +266,49 @@ def used(facts: Facts, answers: Mapping[bytes, Answer]) -> list[Answer]:
     return [answer for question in questions if (answer := answers.get(question.key))]
 
 
+# --- everybody of a company ---------------------------------------------------------------------------
+
+
+def _gather_people(
+    lead: Lead,
+    searches: tuple[Question, ...],
+    reply: SearchReply | None,
+    answers: Mapping[bytes, Answer],
+    policy: Policy,
+) -> Facts:
+    """Put together who works at a company; addresses that search is sure of are not verified."""
+    found: dict[str, Found] = {}
+    verifies: list[Question] = []
+    search = tuple(answer for question in searches if (answer := answers.get(question.key)))
+    for contact in best_first(reply.contacts, policy.questions) if reply else ():
+        known_by = contact_id(contact, company_asked(lead))
+        if known_by is None or known_by in found or is_contact(policy.suppressed, contact):
+            continue
+        question = _verify_of(contact, policy)
+        verified = answers.get(question.key) if question else None
+        verifies += [question] if question else []
+        told = (contact.email, contact.email_confidence, str(Endpoint.SEARCH))
+        found[known_by] = Found(
+            id=known_by,
+            contact=contact,
+            at_company=at_company(lead, contact),
+            email=_email_line(*told, verified) if told[0] else None,  # type: ignore[arg-type] # just looked at
+            phone=_phone_of_contact(contact),
+            rests_on=(*search, verified) if verified else search,
+        )
+    people = tuple(found.values())
+    return Facts(searches, tuple(verifies), None, reply, NOBODY, None, None, searched_phone=False, people=people)
+
+
+def _verify_of(contact: Contact, policy: Policy) -> Question | None:
+    """The question whether a contact's address takes mail, where that is wanted and search was not sure."""
+    if contact.email is None or Endpoint.VERIFY not in policy.judgement.steps:
+        return None
+    if (contact.email_confidence or 0.0) >= policy.judgement.min_confidence or clean_email(contact.email) is None:
+        return None
+    return verify_question(contact.email)
+
+
 # --- found before ---------------------------------------------------------------------------------------
 
 
@@ -244,7 +318,10 @@ def keep(lead: Lead, old: Facts, new: Facts) -> Facts:
     Nothing, a lower confidence and no number are less; they replace nothing. One answer that says less does count:
     that the very address found before is undeliverable. Where the row names nobody and its best contact is
     somebody else now, e-mail and phone stay together: all of the new one if no field is less, else all of the old.
+    Of a company that is prospected the same goes for each of its contacts.
     """
+    if old.people or new.people:
+        return new._replace(people=_keep_people(old.people, new.people))
     email, phone = _more_email(old.email, new.email), _more_phone(old.phone, new.phone)
     contact = new.match.contact or old.match.contact
     if not lead.names_person and not _same_person(old.match.contact, new.match.contact):
@@ -259,8 +336,24 @@ def keep(lead: Lead, old: Facts, new: Facts) -> Facts:
         email=email,
         phone=phone,
         match=replace(chosen, candidates=new.match.candidates if new.search else chosen.candidates),
-        rests_on=_distinct(old.rests_on, new.rests_on),
+        rests_on=distinct(old.rests_on, new.rests_on),
     )
+
+
+def _keep_people(old: tuple[Found, ...], new: tuple[Found, ...]) -> tuple[Found, ...]:
+    """Everybody found now, and after them whoever was found before and is not now."""
+    before = {found.id: found for found in old}
+    now = {found.id: _keep_found(before.get(found.id), found) for found in new}
+    return tuple((now | {known_by: found for known_by, found in before.items() if known_by not in now}).values())
+
+
+def _keep_found(old: Found | None, new: Found) -> Found:
+    if old is None:
+        return new
+    email, phone = _more_email(old.email, new.email), _more_phone(old.phone, new.phone)
+    if email is new.email and phone is new.phone:
+        return new
+    return new._replace(email=email, phone=phone, rests_on=distinct(old.rests_on, new.rests_on))
 
 
 def _more_email(old: EmailLine | None, new: EmailLine | None) -> EmailLine | None:
@@ -276,7 +369,8 @@ def _more_phone(old: PhoneLine | None, new: PhoneLine | None) -> PhoneLine | Non
     return new if (new.confidence or 0.0) >= (old.confidence or 0.0) else old
 
 
-def _distinct(*several: Iterable[Answer]) -> tuple[Answer, ...]:
+def distinct(*several: Iterable[Answer]) -> tuple[Answer, ...]:
+    """Answers in order, each once."""
     return tuple({(answer.question.key, answer.received_at): answer for answer in chain(*several)}.values())
 
 
@@ -285,55 +379,3 @@ def _same_person(one: Contact | None, other: Contact | None) -> bool:
         return one is other
     names = [(contact.first_name, contact.last_name) for contact in (one, other)]
     return names[0] == names[1] and any(names[0])
-
-
-# --- the line -----------------------------------------------------------------------------------------
-
-
-def enriched(
-    lead: Lead,
-    answers: Mapping[bytes, Answer],
-    policy: Policy,
-    status: Status,
-    reason: str | None,
-    at: float,
-    *,
-    facts: Facts | None = None,
-) -> Enriched:
-    """Write down what is known of a finished lead: one line of the output. `facts` saves gathering them again."""
-    facts = facts or gather(lead, answers, policy)
-    contact = facts.match.contact
-    return Enriched(
-        row=lead.row,
-        lead_id=lead.lead_id,
-        status=status,
-        duplicate_of=lead.duplicate_of,
-        input=lead.input,
-        match=MatchLine(by=facts.match.by, score=facts.match.score),
-        contact=_contact_line(contact) if contact else None,
-        email=facts.email,
-        phone=facts.phone,
-        candidates=facts.match.candidates,
-        calls=tuple(_call(answer) for answer in _distinct(used(facts, answers), facts.rests_on)),
-        reason=reason,
-        enriched_at=iso(at),
-    )
-
-
-def _contact_line(contact: Contact) -> ContactLine:
-    return ContactLine(
-        first_name=contact.first_name,
-        last_name=contact.last_name,
-        title=contact.title,
-        department=contact.department,
-        company=contact.company,
-    )
-
-
-def _call(answer: Answer) -> CallLine:
-    return CallLine(
-        endpoint=answer.question.endpoint,
-        origin=answer.origin,
-        at=iso(answer.received_at),
-        key=answer.question.key.hex(),
-    )

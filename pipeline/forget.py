@@ -147,7 +147,7 @@ class _Search:
             return True
         if kept.work.state in FINISHED or kept.work.held:
             self._erasure.reopened.append(kept.work)
-        if not lead.names_person:
+        if not lead.names_person and not self._run.policy.prospects:
             self._erasure.questions |= self._questions(lead, kept.work)
         return False
 
@@ -160,7 +160,8 @@ class _Search:
         if search is None or (search.key not in self._touched and not wider):
             return False
         facts = gather(lead, known_answers(self._opened.store, lead, work, policy), policy)
-        return facts.match.contact is not None and self._erased.is_address(facts.match.contact.email)
+        used = [facts.match.contact] if facts.match.contact else [found.contact for found in facts.people]
+        return any(self._erased.is_address(contact.email) for contact in used)
 
     def _questions(self, lead: Lead, work: Work) -> set[bytes]:
         """The questions asked about the person this row is about, or used."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -13,17 +13,19 @@ import orjson
 from pipeline.erased import Erased, erased_input
 from pipeline.events import RowsDropped, RowsTakenIn
 from pipeline.facts import company_asked
-from pipeline.model import UNREADABLE, Endpoint
+from pipeline.model import SUPPRESSED_REASON, UNREADABLE, Endpoint
 from pipeline.normalize import lead_of, subject_of
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.planner import Ask, next_step, unaskable
 from pipeline.session import BrokenOff, breakable
 from pipeline.store.erasure import OWN_COMPANY
-from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Row
+from pipeline.store.records import FREE, NO_COMPANY, TO_SEARCH, Job, Progress, Row
+from pipeline.suppressed import is_lead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipeline.engine import JobRun
     from pipeline.model import Lead, Policy
     from pipeline.session import Session
     from pipeline.sources import Record, Source
@@ -32,7 +34,7 @@ INTAKE: Final = 2000
 """Rows taken in with one commit."""
 
 
-async def take_in(opened: Session, job: Job, source: Source) -> None:
+async def take_in(opened: Session, job: Job, source: Source, policy: Policy) -> None:
     """Read the list into the job, unless it is the very file read last time.
 
     Told to stop, it keeps the rows it has read; the next intake begins again with the first.
@@ -43,7 +45,7 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         return
     intake = await jobs.begin_intake(job, opened.budget.clock())
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
-    policy, erased = settings.policy, opened.store.erasing.erased()
+    erased = opened.store.erasing.erased()
     rows = broken = unranked = 0
     for batch in _batches(opened, source):
         if not rows:  # if this intake is cut short, what it took in must still be read as it was meant
@@ -114,9 +116,11 @@ def _row(record: Record, source: Source, policy: Policy, erased: Erased) -> Row:
         return _erased_row(lead, erased)
     values = erased.masked(values) if erased else values
     text = orjson.dumps(values)
-    nothing = unaskable(lead, policy) is not None
+    why_not = unaskable(lead, policy)
+    nothing = why_not is not None
     rank, need = (FREE, LOOK) if nothing else _standing(lead, policy)
-    lead_id = lead.lead_id if not nothing or not lead.lead_id.startswith("h:") else _id_of(text)
+    known = why_not in (None, SUPPRESSED_REASON) or not lead.lead_id.startswith("h:")
+    lead_id = lead.lead_id if known else _id_of(text)
     return Row(
         row=record.row,
         lead_id=lead_id,
@@ -128,6 +132,19 @@ def _row(record: Record, source: Source, policy: Policy, erased: Erased) -> Row:
         priority=_number(values.get(source.columns.get("priority", ""))) or 0.0,
         input=text.decode(),
     )
+
+
+async def look_at_suppressed(opened: Session, run: JobRun) -> None:
+    """Let rows come at once, as those that cost nothing, that were taken in before they were suppressed."""
+    suppressed, job, jobs = run.policy.suppressed, run.job, opened.store.jobs
+    named = sorted(chain(suppressed.emails, suppressed.domains, suppressed.companies))
+    mark = blake2b("\n".join(named).encode(), digest_size=16).hexdigest() if named else None
+    if mark == job.source.get("suppressed"):
+        return
+    for work in jobs.unfinished(job.id):
+        if work.need != LOOK and is_lead(suppressed, run.lead(work)):
+            await jobs.put_back(job.id, work, Progress(LOOK, searched=False))
+    await jobs.update(job.id, source=orjson.dumps({**job.source, "suppressed": mark}).decode())
 
 
 def _standing(lead: Lead, policy: Policy) -> tuple[int, int]:

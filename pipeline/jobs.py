@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.errors import ConfigError, JobHeld, UsageError
-from pipeline.model import Questions
+from pipeline.model import Kind, Questions
 from pipeline.sinks.jsonl import JsonlOutput
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ def named_jobs(opened: Session, names: Iterable[str]) -> list[Job]:
     return [job for job in found.values() if job is not None]
 
 
-async def begun_or_found(opened: Session, name: str, output: str) -> Job:
-    """Find the job or begin it."""
+async def begun_or_found(opened: Session, name: str, output: str, kind: Kind = Kind.ENRICH) -> Job:
+    """Find the job or begin it. Raises UsageError if there is one of another kind."""
     settings, jobs = opened.parts.settings, opened.store.jobs
     policy = settings.policy
     job = jobs.find(name)
     if job is None and output != name and (other := jobs.find(output)) is not None:
         job = other
     if job is not None:
+        _refuse_other_kind(job, kind)
         return job
     if output != "-":
         target = JsonlOutput(Path(output), opened.store.path)
@@ -51,7 +52,16 @@ async def begun_or_found(opened: Session, name: str, output: str) -> Job:
         questions=orjson.dumps([policy.questions.model_dump(mode="json")]).decode(),
         judgement=policy.judgement.model_dump_json(),
         now=opened.parts.now(),
+        kind=kind,
     )
+
+
+def _refuse_other_kind(job: Job, kind: Kind) -> None:
+    if job.kind is not kind:
+        raise UsageError(
+            f"{job.name} is a job of `{job.kind}`, and its lines are not those of `{kind}`.",
+            "Name another output with -o, or another --job.",
+        )
 
 
 async def agreed(opened: Session, job: Job) -> Job:

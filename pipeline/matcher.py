@@ -19,7 +19,7 @@ else is a candidate. Nothing is guessed from likeness: every rung says the same 
 
 Two differences multiply (Bob Smith-Jones = Robert Jones: 0.79), and below `FLOOR` nobody is taken: an initial
 and half a surname together name no one. If two different people stand on the highest rung, neither is taken.
-Names count only at the row's own company: a contact of another one is a candidate (`_at_company`).
+Names count only at the row's own company: a contact of another one is a candidate (`at_company`).
 """
 
 from __future__ import annotations
@@ -66,13 +66,18 @@ def match(lead: Lead, contacts: Sequence[Contact], questions: Questions) -> Matc
 
     The order of `contacts` does not matter. `questions` are preferences for rows that name nobody.
     """
-    ranked = sorted(contacts, key=lambda contact: _preference(contact, questions))
+    ranked = best_first(contacts, questions)
     if not lead.names_person:
-        best = next((contact for contact in ranked if _at_company(lead, contact)), None)
+        best = next((contact for contact in ranked if at_company(lead, contact)), None)
         return _match("best", (best and best.email_confidence) or 0.0, best, ranked)
     scored = [(_score(lead, contact), contact) for contact in ranked]
     nearest = [contact for _, contact in sorted(scored, key=lambda pair: -pair[0])]
     return _by_email(lead, nearest) or _by_name(lead, scored, nearest) or _match("none", 0.0, None, nearest)
+
+
+def best_first(contacts: Iterable[Contact], questions: Questions) -> list[Contact]:
+    """Order contacts by how well they fit the questions, whatever the server's order."""
+    return sorted(contacts, key=lambda contact: _preference(contact, questions))
 
 
 def _match(by: str, score: float, chosen: Contact | None, ranked: Iterable[Contact]) -> Match:
@@ -103,7 +108,7 @@ def _by_name(lead: Lead, scored: Sequence[tuple[float, Contact]], nearest: Seque
 def _rivals(lead: Lead, contacts: Iterable[Contact]) -> list[Contact]:
     """Contacts here that a surname with at most an initial could also mean."""
     asked = _person_of(lead)
-    return [contact for contact in contacts if _at_company(lead, contact) and _could_be(asked, _person_of(contact))]
+    return [contact for contact in contacts if at_company(lead, contact) and _could_be(asked, _person_of(contact))]
 
 
 def _could_be(asked: _Person, other: _Person) -> bool:
@@ -140,7 +145,7 @@ class _Person(NamedTuple):
 
 
 def _score(lead: Lead, contact: Contact) -> float:
-    return _agree(_person_of(lead), _person_of(contact)) if _at_company(lead, contact) else 0.0
+    return _agree(_person_of(lead), _person_of(contact)) if at_company(lead, contact) else 0.0
 
 
 def _agree(asked: _Person, other: _Person) -> float:
@@ -267,7 +272,7 @@ def _spellings(text: str) -> frozenset[str]:
 # --- the company --------------------------------------------------------------------------------------
 
 
-def _at_company(lead: Lead, contact: Contact) -> bool:
+def at_company(lead: Lead, contact: Contact) -> bool:
     """Tell whether nothing speaks against the contact being of the lead's company."""
     if not contact.company or contact.company == lead.company or not (lead.company or lead.domain):
         return True

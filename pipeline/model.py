@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from pipeline.whom import Suppressed
+
 
 class Frozen(BaseModel):
     """An immutable value that crosses a border of the program."""
@@ -50,6 +52,9 @@ ERASED: Final = "_erased"
 
 ERASED_REASON: Final = "erased"
 """Why such a row, and such an address, is not asked about."""
+
+SUPPRESSED_REASON: Final = "suppressed"
+"""Why a row about somebody the user named with `suppress` is not asked about."""
 
 
 class Lead(Frozen):
@@ -254,6 +259,8 @@ class Judgement(Frozen):
     min_phone_confidence: float = Field(0.90, ge=0, le=1)
     freshness_found_hours: float = Field(48, ge=1, le=2160)
     freshness_not_found_hours: float = Field(48, ge=1, le=2160)
+    suppress: str | None = None
+    """The file that names whom not to ask about."""
 
     @property
     def wants(self) -> tuple[object, ...]:
@@ -261,39 +268,32 @@ class Judgement(Frozen):
         return frozenset(self.steps), self.spend, self.min_confidence, self.min_phone_confidence
 
 
+class Kind(StrEnum):
+    """What a job makes of a row: the person it names, or everybody of the company it names."""
+
+    ENRICH = "enrich"
+    PROSPECT = "prospect"
+
+
 class Policy(Frozen):
     """What to ask and how to judge it."""
 
     questions: Questions = Questions()
     judgement: Judgement = Judgement()
+    kind: Kind = Kind.ENRICH
+    suppressed: Suppressed = Suppressed()
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A LeadContact plan: requests a day (guide, "Rate Limits") and our pace for it."""
-
-    name: str
-    daily_quota: int | None
-    concurrency: int
-    max_per_second: float | None
-
-
-PLANS: Final = {
-    plan.name: plan
-    for plan in (
-        Plan("free", 25, 2, 5.0),
-        Plan("starter", 500, 4, 5.0),
-        Plan("professional", 2000, 8, 5.0),
-        Plan("enterprise", None, 50, None),
-    )
-}
+    @property
+    def prospects(self) -> bool:
+        """Whether every contact of a company is wanted."""
+        return self.kind is Kind.PROSPECT
 
 
 # --- the output line ----------------------------------------------------------------------------------
 
 
 class MatchLine(Frozen):
-    """How the row's contact was chosen; `best` only for a row that names no person."""
+    """How the row's contact was chosen; `best` only for a row that names no person, `company` for all of one's."""
 
     by: str = "none"
     score: float = 0.0
@@ -361,6 +361,12 @@ class Enriched(Frozen):
     calls: tuple[CallLine, ...] = ()
     reason: str | None = None
     enriched_at: str
+
+
+class Prospect(Enriched):
+    """One line of a `prospect` job: a contact of the company that `input` names."""
+
+    contact_id: str
 
 
 # --- why a run ends -----------------------------------------------------------------------------------

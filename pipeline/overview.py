@@ -75,6 +75,7 @@ def _job_overview(store: Store, job: Job) -> dict[str, Any]:
     return {
         "job": job.name,
         "output": job.output,
+        "kind": job.kind,
         "leads": counts.leads,
         "duplicates": counts.duplicates,
         "deferred": counts.deferred,

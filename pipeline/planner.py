@@ -18,6 +18,7 @@ from pipeline.facts import Facts, company_asked, first_search, gather, keep, rea
 from pipeline.model import (
     ERASED,
     ERASED_REASON,
+    SUPPRESSED_REASON,
     UNREADABLE,
     Answer,
     Endpoint,
@@ -32,6 +33,7 @@ from pipeline.model import (
     VerifyReply,
 )
 from pipeline.normalize import TOO_LONG
+from pipeline.suppressed import is_lead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,6 +97,8 @@ def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: 
     if first := _only_question(lead, answers, policy):
         return Ask((first,))
     facts = gather(lead, answers, policy)
+    if facts.suppressed:
+        return Reject(SUPPRESSED_REASON)
     open_: list[tuple[Question, float]] = []
     waiting: list[tuple[Question, float]] = []
     for question in _worth_asking(lead, facts, answers, policy):
@@ -110,8 +114,8 @@ def next_step(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy, now: 
 
 def unaskable(lead: Lead, policy: Policy) -> str | None:
     """Why no step that is wanted can be asked for this row; None if one can."""
-    if ERASED in lead.input:
-        return ERASED_REASON
+    if ERASED in lead.input or is_lead(policy.suppressed, lead):
+        return ERASED_REASON if ERASED in lead.input else SUPPRESSED_REASON
     if error := lead.input.get(UNREADABLE):
         return f"row: {error}"
     if any(why.endswith(TOO_LONG) for why in lead.unusable.values()):
@@ -182,6 +186,8 @@ def at_most(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> tupl
     if not any(question.key in open_ for question in known if question.endpoint is Endpoint.SEARCH):
         return open_, 0
     steps, asked = policy.judgement.steps, {question.endpoint for question in known}
+    if policy.prospects:
+        return open_, policy.questions.limit * (Endpoint.VERIFY in steps)
     wider = lead.names_person and policy.questions.widen_limit > policy.questions.limit
     follow = (Endpoint.VERIFY in steps, Endpoint.PHONES in steps and Endpoint.PHONES not in asked, wider)
     return open_, sum(follow)
@@ -254,9 +260,11 @@ def _verdict(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: 
     """Status by what was wanted: everything sure, something there, nothing, or given up."""
     steps = policy.judgement.steps
     wanted: list[tuple[bool, bool]] = []
-    if Endpoint.SEARCH in steps or Endpoint.VERIFY in steps:
+    if policy.prospects:
+        wanted.append((bool(facts.people), bool(facts.people)))
+    elif Endpoint.SEARCH in steps or Endpoint.VERIFY in steps:
         wanted.append((facts.email is not None, bool(facts.email and sure_email(facts.email, policy))))
-    if Endpoint.PHONES in steps:
+    if Endpoint.PHONES in steps and not policy.prospects:
         wanted.append((facts.phone is not None, bool(facts.phone and sure_phone(facts.phone, policy))))
     if all(sure for _, sure in wanted):
         return Done(Status.ENRICHED, None, facts)
@@ -264,7 +272,7 @@ def _verdict(lead: Lead, facts: Facts, answers: Mapping[bytes, Answer], policy: 
     if failed := [answer for answer in rests_on if _given_up(answer)]:
         return Done(Status.FAILED, f"{failed[0].question.endpoint}: {_words(failed[0])}", facts)
     status = Status.PARTIAL if any(there for there, _ in wanted) else Status.NOT_FOUND
-    return Done(status, _why_not_more(lead, facts, rests_on), facts)
+    return Done(status, _why_not_more(lead, facts, rests_on, policy), facts)
 
 
 def refreshed(lead: Lead, done: Done, earlier: Facts, answers: Mapping[bytes, Answer], policy: Policy) -> Done:
@@ -283,7 +291,7 @@ def _given_up(answer: Answer) -> bool:
     return answer.outcome is not Outcome.SAID_NO and not conclusive(answer.outcome, answer.reply)
 
 
-def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
+def _why_not_more(lead: Lead, facts: Facts, used: list[Answer], policy: Policy) -> str:
     """The most telling reason why the row is not enriched."""
     for answer in used:
         if answer.outcome in (Outcome.REFUSED, Outcome.SAID_NO):
@@ -293,7 +301,7 @@ def _why_not_more(lead: Lead, facts: Facts, used: list[Answer]) -> str:
         if shown == 0 and facts.email is None:
             return "no_email_found" if facts.phone else "company_has_no_contacts"
         if shown:
-            return f"not_among_{shown}_of_{max(shown, total or 0)}"
+            return "no_contact_to_be_used" if policy.prospects else f"not_among_{shown}_of_{max(shown, total or 0)}"
     if facts.email is not None and facts.email.deliverable is False:
         return "email_not_deliverable"
     if facts.email is None and not lead.names_person:

@@ -12,14 +12,16 @@ from pipeline import forecast
 from pipeline.app import policies_of, run_of
 from pipeline.errors import ConfigError
 from pipeline.forecast import History, Span
-from pipeline.model import PLANS, Endpoint
+from pipeline.model import Endpoint
 from pipeline.observe.planned import OnPlan, Planned, Savings
 from pipeline.observe.told import Ahead
+from pipeline.plans import PLANS
 from pipeline.quota import DAY
 from pipeline.session import Parts, Session, account_of, limits_of, state_path
 from pipeline.sources import open_source
 from pipeline.store import Store
 from pipeline.store.ledger import Usage
+from pipeline.suppress_list import suppressed_by
 from pipeline.tallying import Books, Tally
 
 if TYPE_CHECKING:
@@ -106,7 +108,8 @@ def _job(settings: Settings, store: Store | None, out: str | None) -> Job | None
 
 def _policy(settings: Settings, job: Job | None) -> Policy:
     if job is None:
-        return settings.policy
+        policy = settings.policy
+        return policy.model_copy(update={"suppressed": suppressed_by(settings, policy.judgement.suppress)})
     return policies_of(settings, job)[0].model_copy(
         update={"questions": settings.policy.questions} if settings.new_policy else {}
     )
@@ -124,7 +127,7 @@ def _history(store: Store | None, policy: Policy) -> tuple[History, list[int]]:
 
 def _thinned(source: Source) -> int:
     """How often to halve the companies that are looked at, by the size of the file."""
-    if source.fingerprint is None:
+    if source.fingerprint is None or source.format == "parquet":
         return 0
     with Path(source.path).open("rb") as file:
         piece = file.read(MEASURED)

@@ -24,6 +24,8 @@ def report_of(opened: Session, runs: list[JobRun], unusable: list[str]) -> Repor
             counts=jobs.counts(run.job.id),
             rows=run.job.rows,
             cut_short=run.job.cut_short,
+            kind=run.job.kind,
+            contacts=jobs.people.count(run.job.id),
             finished_now=opened.tallies.finished[run.job.id],
         )
         for run in runs

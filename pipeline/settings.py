@@ -24,7 +24,8 @@ from pydantic import (
 
 from pipeline import written
 from pipeline.errors import ConfigError
-from pipeline.model import PLANS, Endpoint, Judgement, Plan, Policy, Questions
+from pipeline.model import Endpoint, Judgement, Policy, Questions
+from pipeline.plans import PLANS, Plan
 from pipeline.sample import Sample, sample_of
 from pipeline.words import counted
 
@@ -36,6 +37,17 @@ Seconds = Annotated[float, BeforeValidator(written.seconds), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 SecretUrl = Annotated[SecretStr, BeforeValidator(written.web_address)]
+
+
+class Suppress(BaseModel):
+    """Whom not to ask about: a file, and addresses, domains and companies named here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    file: Path | None = None
+    emails: Words = ()
+    domains: Words = ()
+    companies: Words = ()
 
 
 class Settings(BaseModel):
@@ -106,6 +118,7 @@ class Settings(BaseModel):
     columns: Annotated[dict[str, str], BeforeValidator(written.headers)] = {}
     encoding: str | None = None
     priority: str | None = None
+    suppress: Annotated[Suppress, BeforeValidator(written.file_or_table)] | None = None
     new_policy: bool = False
     prune: bool = False
     sandbox: bool = False
@@ -191,6 +204,7 @@ class Settings(BaseModel):
                 min_phone_confidence=self.min_phone_confidence,
                 freshness_found_hours=self.freshness_found / 3600,
                 freshness_not_found_hours=self.freshness_not_found / 3600,
+                suppress=str(file.expanduser().resolve()) if (file := self.suppress and self.suppress.file) else None,
             ),
         )
 

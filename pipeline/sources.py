@@ -1,4 +1,4 @@
-"""What a lead list says, row by row: CSV and JSONL, from a file or a pipe, in memory that does not grow.
+"""What a list says, row by row: CSV, JSONL, Parquet, plain lines, of a file or a pipe, in memory that does not grow.
 
 The rules for odd rows:
 - rows are numbered from 1 after the header; entirely blank ones are skipped and not numbered;
@@ -25,18 +25,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 import orjson
 
 from pipeline import columns as cols
-from pipeline import rawtext
+from pipeline import plain, rawtext
 from pipeline.errors import InputMissing, InputUnusable, InternalError, UsageError
+from pipeline.parquet import Table, is_parquet
 
 if TYPE_CHECKING:
     from _csv import Reader
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.rawtext import Stream
 
 EXTRA: Final = "_extra"
 LINE: Final = "_line"
-
 _KEPT_OF_LINE: Final = 1000
 _PEEKED: Final = 100
 _SHALLOW: Final = 100
@@ -54,6 +54,7 @@ _FORMATS: Final = {
 }
 _CSV: Final = {suffix for suffix, shape in _FORMATS.items() if shape == "csv"}
 _TABBED: Final = {".tsv", ".tab"}
+_PLAIN: Final = cols.Columns({"company": "company", "domain": "domain"})
 _SEP_LINE: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _ARRAY: Final = re.compile(r"\s*\[\s*[\[{\]]")
@@ -142,11 +143,13 @@ def open_source(
     columns: Mapping[str, str] = {},
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
+    fields: Sequence[str] = cols.FIELDS,
 ) -> Source:
-    """Look at a lead list ("-" is stdin) and say how it will be read; its rows are read by `records`.
+    """Look at a list ("-" is stdin) and say how it will be read; its rows are read by `records`.
 
-    `columns` is the user's own field -> header, "" for none. Raises InputMissing, InputUnusable, UsageError
-    (a field that does not exist) and ConfigError (an encoding that does not exist).
+    `fields` are those to look for; without all of them, a list may also be plain lines. `columns` is the user's own
+    field -> header, "" for none. Raises InputMissing, InputUnusable, UsageError (a field that does not exist) and
+    ConfigError (an encoding that does not exist).
     """
 
     def begin() -> tuple[_Begun, cols.Columns]:
@@ -155,8 +158,14 @@ def open_source(
         else:
             stream = rawtext.Stream(path, _opened(path))
         try:
-            begun = _begun(stream, Path(path).suffix.lower(), encoding)
-            return begun, cols.recognise(begun.headers, columns, stream.name)
+            suffix = Path(path).suffix.lower()
+            if is_parquet(stream.head, suffix) and path != "-":
+                begun = _begun_parquet(stream)
+            elif fields is cols.FIELDS or columns or not (bare := _begun_plain(stream, suffix, encoding, fields)):
+                begun = _begun(stream, suffix, encoding)
+            else:
+                return bare, _PLAIN
+            return begun, cols.recognise(begun.headers, columns, stream.name, fields)
         except BaseException:
             stream.close()
             raise
@@ -202,10 +211,12 @@ def _description(begun: _Begun, found: cols.Columns) -> str:
 
 
 def _read_as(begun: _Begun) -> str:
+    if begun.format == "parquet":
+        return f"{begun.stream.name}: Parquet"
     delimiter = "tab" if begun.delimiter == "\t" else f'"{begun.delimiter}"'
     doubt = rawtext.doubt(begun.stream, begun.encoding)
-    shape = f"CSV, delimiter {delimiter}" if begun.format == "csv" else "JSONL"
-    return f"{begun.stream.name}: {shape}, {rawtext.label(begun.encoding)}{doubt}"
+    shapes = {"csv": f"CSV, delimiter {delimiter}", "jsonl": "JSONL", "plain": "plain lines without a header"}
+    return f"{begun.stream.name}: {shapes[begun.format]}, {rawtext.label(begun.encoding)}{doubt}"
 
 
 def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
@@ -219,6 +230,29 @@ def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
     if shape == "jsonl":
         return _begun_jsonl(stream, encoding)
     return _begun_csv(stream, encoding, "\t" if suffix in _TABBED else ",")
+
+
+# --- plain lines and Parquet --------------------------------------------------------------------------
+
+
+def _begun_plain(stream: Stream, suffix: str, told: str | None, fields: Sequence[str]) -> _Begun | None:
+    """Begin with a list that has no header; None if it has one."""
+    rawtext.check_is_text(stream, suffix)
+    encoding = rawtext.encoding_of(stream, told)
+    if not plain.is_plain(stream.head.decode(encoding, "replace"), lambda cell: cols.is_header(cell, fields)):
+        return None
+    entries = plain.entries(rawtext.lines(stream, encoding))
+    records = (Record(number, plain.company_cells(entry)) for number, entry in enumerate(entries, 1))
+    return _Begun(stream, "plain", encoding, None, [], records)
+
+
+def _begun_parquet(stream: Stream) -> _Begun:
+    table = Table(stream.name)
+    stream.close()
+    headers = cols.headers_of(table.headers)
+    keys = [header.key for header in headers]
+    records = (Record(number, dict(zip(keys, row, strict=True))) for number, row in enumerate(table.rows(), 1))
+    return _Begun(stream, "parquet", "", None, headers, records)
 
 
 # --- CSV ----------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from pipeline.normalize import lead_of, subject_of
 from pipeline.planner import Ask, at_most, next_step, unaskable
 from pipeline.session import known_answers
 from pipeline.store.records import FINISHED_STATES, Work
+from pipeline.suppressed import is_lead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -162,7 +163,8 @@ class Tally:
         self._repeats = [repeat for repeat in self._repeats if not repeat[0] >> skip]
 
     def _kind(self, lead: Lead, subject: bytes) -> Kind:
-        if UNREADABLE in lead.input or (self._erased is not None and self._erased.is_row(lead, subject)):
+        erased = self._erased is not None and self._erased.is_row(lead, subject)
+        if UNREADABLE in lead.input or erased or is_lead(self._policy.suppressed, lead):
             return NOTHING
         fields = (company_asked(lead), lead.email, lead.first_name, lead.last_name)
         shape = tuple(field is not None for field in fields)

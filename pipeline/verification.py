@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.facts import tier
-from pipeline.model import ERASED_REASON, Frozen, NoReply, VerifyReply
+from pipeline.model import ERASED_REASON, SUPPRESSED_REASON, Frozen, NoReply, VerifyReply
 from pipeline.protocol import iso
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def judge(
     if address is None:
         return Verification(email=email, safe=False, verdict="not an e-mail address")
     reply = answer.reply if answer else None
-    if isinstance(reply, NoReply) and reply.reason == ERASED_REASON:
-        return Verification(email=address, safe=False, verdict="erased, and therefore not asked about")
+    if isinstance(reply, NoReply) and reply.reason in (ERASED_REASON, SUPPRESSED_REASON):
+        return Verification(email=address, safe=False, verdict=f"{reply.reason}, and therefore not asked about")
     if answer is None or not isinstance(reply, VerifyReply) or reply.greylisted:
         why = "the mail server said later" if isinstance(reply, VerifyReply) else "not answered"
         said = reply.reason if isinstance(reply, NoReply) else None

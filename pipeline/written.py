@@ -47,6 +47,11 @@ def headers(value: object) -> object:
     return value
 
 
+def file_or_table(value: object) -> object:
+    """Take a file's name alone for a table that names it, as options and environment variables write it."""
+    return {"file": value} if isinstance(value, str) else value
+
+
 def base_url(value: str) -> str:
     """Only https leaves this machine, since every request carries the key."""
     try:

@@ -11,10 +11,12 @@ from pipeline import __version__
 from pipeline.cli.completion import completion
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
+from pipeline.cli.export import export
 from pipeline.cli.forget import forget
 from pipeline.cli.help import example, manual
 from pipeline.cli.init import init
 from pipeline.cli.plan import plan
+from pipeline.cli.prospect import prospect
 from pipeline.cli.purge import purge
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
@@ -45,6 +47,7 @@ def cli() -> None:
 
 for command in (
     enrich,
+    prospect,
     resume,
     verify,
     plan,
@@ -52,6 +55,7 @@ for command in (
     status,
     report,
     replay,
+    export,
     forget,
     purge,
     doctor,

@@ -92,10 +92,11 @@ LIMITS = (
     _count("--reserve-requests", "Requests of each window kept for daytime use."),
     _count("--reserve-credits", "Credits that are never touched (10)."),
 )
-POLICY = (
-    _text("--steps", "LIST", "What is wanted: search,verify,phones."),
-    _text("--spend", "", "thrifty: ask only what is still needed; full: ask everything.", ("thrifty", "full")),
+MIN_CONFIDENCE = (
     click.option("--min-confidence", type=float, metavar="C", default=None, help="E-mail is sure from here (0.90)."),
+)
+SUPPRESS = (_text("--suppress", "FILE", "Whom not to ask about: an e-mail, domain or company a line."),)
+QUESTIONS = (
     _count("--limit", "Contacts a search may return (10)."),
     _text("--departments", "LIST", "For rows without a person: only these departments."),
     _text("--titles", "LIST", "For rows without a person: only these titles."),
@@ -105,6 +106,13 @@ POLICY = (
         help="For rows without a person: decision makers only.",
     ),
     _flag("--new-policy", "Ask unfinished rows by changed questions."),
+    *SUPPRESS,
+)
+POLICY = (
+    _text("--steps", "LIST", "What is wanted: search,verify,phones."),
+    _text("--spend", "", "thrifty: ask only what is still needed; full: ask everything.", ("thrifty", "full")),
+    *MIN_CONFIDENCE,
+    *QUESTIONS,
 )
 SAMPLE = (_text("--sample", "N|P%", "Only so many leads, or that share of them; without it the job goes on."),)
 INPUT = (

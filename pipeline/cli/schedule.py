@@ -37,8 +37,8 @@ def schedule(kind: str, into: str | None, **said: str | None) -> int:
     """Write down a night: take the list in, then work on all unfinished lists on one budget.
 
     \b
-    leadcontact schedule --print cron --list /srv/new.csv --output /srv/leads.jsonl --user ann
-    leadcontact schedule --print systemd --program "$(command -v leadcontact)" --into /etc/systemd/system
+    leadcontact schedule --print cron --list /srv/new.csv --output /srv/out.jsonl --user ann
+    leadcontact schedule --print systemd --program ~/.venv/bin/leadcontact --into /etc/systemd/system
     leadcontact schedule --print kubernetes --image leadcontact:0.1.0 | kubectl apply -f -
     """
     return guarded(lambda: _schedule(kind, into, said))

@@ -118,9 +118,12 @@ def _night(night: dict[str, Any]) -> list[str]:
 
 
 def _states(job: dict[str, Any]) -> list[str]:
-    states = ("enriched", "partial", "not_found", "invalid", "failed", "pending")
-    parts = [f"{job[state]:,} {state.replace('_', ' ')}" for state in states]
-    told = [f"{counted(job['leads'], 'lead')} = {parts[0]}", *(f" + {part}" for part in parts[1:])]
+    from pipeline.model import Kind, Status
+    from pipeline.observe.summary import accounted
+
+    line = accounted(Kind(job["kind"]), job["leads"], {status: job[status.value] for status in Status})
+    first, *others = line.split(" + ")
+    told = [first, *(f" + {part}" for part in others)]
     if job["duplicates"]:
         told.append(f"; {counted(job['duplicates'], 'duplicate')}")
     return [*_wrapped("Rows", told), *([_bar(job)] if job["leads"] else [])]

@@ -44,20 +44,26 @@ def _refuse(
     words: tuple[str, str],
     complaint: type[UsageError | ConfigError],
 ) -> None:
-    from pipeline.session import state_path
-    from pipeline.store import Store
-
     what, option = words
-    state = state_path(settings)
-    books = [f"{state}{end}" for end in ("", "-wal", "-shm")]
-    taken: list[str | Path] = [*names, *books, *Store.files(state), *filter(None, (settings.api_key_file,))]
     place = path.expanduser()
-    if any(_same(place, Path(other).expanduser()) for other in taken):
+    if is_taken(settings, place, names):
         raise complaint(
             f"The {what} {place} would overwrite a file that this command needs.", f"Name another file with {option}."
         )
     if not _can_be_file(place):
         raise StateError(f"The {what} {place} cannot be written: no file can be there.", f"Check {option}.")
+
+
+def is_taken(settings: Settings, place: Path, names: Iterable[str]) -> bool:
+    """Whether a file is the state, a list, an output of any job, one that settings come from, or one of `names`."""
+    from pipeline.session import state_path
+    from pipeline.store import Store
+
+    state = state_path(settings)
+    books = [f"{state}{end}" for end in ("", "-wal", "-shm")]
+    told = (settings.api_key_file, settings.suppress.file if settings.suppress else None)
+    taken: list[str | Path] = [*names, *books, *Store.files(state), *filter(None, told)]
+    return any(_same(place, Path(other).expanduser()) for other in taken)
 
 
 def write_summary(path: Path, text: str) -> None:

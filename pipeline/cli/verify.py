@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.enrich import spend
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, File, common
+from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, REPORTING, SUPPRESS, File, common
 from pipeline.cli.running import EXITS, Context, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 from pipeline.errors import UsageError
@@ -35,7 +35,7 @@ STDOUT = STDIN = "-"
 )
 @click.option("--gate", is_flag=True, help="Print nothing at all; only exit with 0, 1 or 75.")
 @click.option("--min-confidence", type=float, metavar="C", default=None, help="Sure from here (0.90).")
-@common(INPUT, CONFIG, PACE, LIMITS, CLOSING, REPORTING)
+@common(INPUT, CONFIG, SUPPRESS, PACE, LIMITS, CLOSING, REPORTING)
 def verify(emails: tuple[str, ...], out: str | None, *, gate: bool, **options: Any) -> int:
     """Verify EMAILS (- reads them from stdin, one a line), or the addresses of a list with -o.
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.model import FINISHED, Endpoint, Status, Stop, Stopped
+from pipeline.model import FINISHED, Endpoint, Kind, Status, Stop, Stopped
 from pipeline.protocol import iso
 from pipeline.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pipeline.flips import Flip
@@ -44,6 +45,9 @@ class JobReport:
     finished_now: int
     cut_short: bool = False
     """Whether its list has rows that were not read."""
+    kind: Kind = Kind.ENRICH
+    contacts: int = 0
+    """Distinct people found, of a `prospect` job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,8 @@ def _job_json(job: JobReport) -> dict[str, Any]:
     return {
         "job": job.name,
         "output": job.output,
+        "kind": job.kind,
+        **({"contacts": job.contacts} if job.kind is Kind.PROSPECT else {}),
         "rows_read": job.rows,
         "read_to_the_end": not job.cut_short,
         "leads": counts.leads,
@@ -215,18 +221,34 @@ def as_text(report: Report, said: str = "") -> str:
 
 def _job_lines(job: JobReport) -> list[str]:
     counts = job.counts
-    parts = [f"{counts.by_status[status]:,} {_word(status)}" for status in (*FINISHED, Status.PENDING)]
-    lines = [f"Output    {job.output}", f"Rows      {counted(counts.leads, 'lead')} = " + " + ".join(parts)]
+    lines = [f"Output    {job.output}", f"Rows      {accounted(job.kind, counts.leads, counts.by_status)}"]
+    if job.kind is Kind.PROSPECT:
+        lines.append(f"Contacts  {counted(job.contacts, 'person', 'people')}, a line each")
     if counts.duplicates:
         one, many = "more row is a duplicate and shares its", "more rows are duplicates and share their"
         lines.append(f"          {counted(counts.duplicates, one, many)} lead's result")
     if job.cut_short:
-        lines.append("          the list was not read to its end; the same enrich command takes in the rest")
+        lines.append(f"          the list was not read to its end; the same {job.kind} command takes in the rest")
     return lines
 
 
-def _word(status: Status) -> str:
-    return status.value.replace("_", " ")
+COMPANIES: Final = {
+    Status.ENRICHED: "with contacts",
+    Status.NOT_FOUND: "without",
+    Status.INVALID: "invalid",
+    Status.FAILED: "failed",
+    Status.PENDING: "pending",
+}
+"""What becomes of companies that are prospected."""
+
+
+def accounted(kind: Kind, rows: int, by_status: Mapping[Status, int]) -> str:
+    """Every row accounted for, in one line (promise 5)."""
+    if kind is Kind.PROSPECT:
+        parts = [f"{by_status[status]:,} {word}" for status, word in COMPANIES.items()]
+        return f"{counted(rows, 'company', 'companies')} = {' + '.join(parts)}"
+    parts = [f"{by_status[status]:,} {status.value.replace('_', ' ')}" for status in (*FINISHED, Status.PENDING)]
+    return f"{counted(rows, 'lead')} = {' + '.join(parts)}"
 
 
 def _requests(report: Report) -> str:
@@ -277,8 +299,8 @@ def next_command(report: Report, said: str = "") -> str:
         return f"leadcontact doctor --probe{said}"
     if report.stopped.why in (Stop.DENIED, Stop.REDIRECT):
         return f"leadcontact doctor{said}"
-    if any(job.cut_short for job in report.jobs):
-        return "the same enrich command again"
+    if kinds := {job.kind for job in report.jobs if job.cut_short}:
+        return f"the same {min(kinds)} command again"
     if report.pending:
         return f"leadcontact resume{said}"
     first = report.jobs[0].output if report.jobs else "-"

@@ -11,6 +11,7 @@ import orjson
 
 from pipeline.erased import Erased, erased_input
 from pipeline.model import Status
+from pipeline.people import address_id
 from pipeline.sample import place_of
 from pipeline.store.records import COPIED, COPY, FREE, READY, Work
 from pipeline.store.reopening import let_go, reopen_row
@@ -83,6 +84,7 @@ class Erasing:
             tx.db.execute(SQL["make_secret"], (secrets.token_bytes(32),))
             erased = Erased(tx.db.execute(SQL["secret"]).fetchone()[0])
             tx.db.execute(SQL["erase"], (erased.address_mark(address), now))
+            tx.db.execute(SQL["forget_person"], (address_id(address),))
 
         await self._committer.run(keep)
         return self.erased()
@@ -173,6 +175,7 @@ def _erase_row(
     lead_id = erased.row_id(work.lead_id)
     row = (lead_id, place_of(lead_id), company, state, None if copy else now, erased_input(), work.id)
     db.execute(SQL["erase_lead"], row)
+    db.execute(SQL["unfind"], (work.id,))
     if kept.subject:
         db.execute(SQL["erase"], (erased.row_mark(kept.subject), now))
     changes[work.state] -= 1

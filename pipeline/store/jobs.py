@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline.errors import ConfigError
-from pipeline.model import FINISHED, Judgement, Status
-from pipeline.order import AGED, ENOUGH, MOST_NEEDED, WAITS_FOR_SEARCH, Chances, aged_places, work_order
+from pipeline.model import FINISHED, Judgement, Kind, Status
+from pipeline.order import AGED, ENOUGH, Chances, aged_places, work_order
 from pipeline.sample import PLACES
+from pipeline.store.finishing import finish_leads, note_progress
+from pipeline.store.people import People
 from pipeline.store.records import (
     COPIED,
     COPY,
@@ -51,6 +53,7 @@ class Jobs:
         self._committer = committer
         self._reader = reader
         self._account = account
+        self.people = People(reader)
 
     # --- jobs ---
 
@@ -84,10 +87,18 @@ class Jobs:
         return [job_of(row) for row in rows]
 
     async def create(
-        self, name: str, output: str, *, priority: int, questions: str, judgement: str, now: float
+        self,
+        name: str,
+        output: str,
+        *,
+        priority: int,
+        questions: str,
+        judgement: str,
+        now: float,
+        kind: Kind = Kind.ENRICH,
     ) -> Job:
         """Begin a job, unless another run has begun it a moment before."""
-        row = (self._account, name, output, priority, now, questions, judgement)
+        row = (self._account, name, output, priority, now, questions, judgement, kind)
         await self._run(SQL["create_job"], row)
         job = self.find(name)
         assert job is not None  # noqa: S101 - it was committed in the line above
@@ -248,7 +259,7 @@ class Jobs:
 
     async def finish(self, job: int, finishes: Sequence[Finish], committed: Committed) -> None:
         """Note finished leads together with the output's new length."""
-        await self._committer.run(lambda tx: _finish(tx.db, job, finishes, committed))
+        await self._committer.run(lambda tx: finish_leads(tx.db, job, finishes, committed))
 
     async def copied(self, job: int, works: Sequence[Work], committed: Committed) -> None:
         """Note that late duplicates have their lines."""
@@ -269,7 +280,7 @@ class Jobs:
             db.execute(SQL["defer"], (until, progress.need, work.id))
             db.execute(SQL["waiting"], (-1, work.company))
             count(db, job, {READY: -1, DEFERRED: 1})
-            _note(db, job, [(work, progress)])
+            note_progress(db, job, [(work, progress)])
 
         await self._committer.run(defer)
 
@@ -322,7 +333,7 @@ class Jobs:
         def put(tx: Transaction) -> None:
             db = tx.db
             db.execute(SQL["put_back"], (progress.need, work.id))
-            _note(db, job, [(work, progress)])
+            note_progress(db, job, [(work, progress)])
 
         await self._committer.run(put)
 
@@ -371,26 +382,3 @@ class Jobs:
     async def set_key_mark(self, mark: str) -> None:
         """Remember which key is used with this account."""
         await self._run("UPDATE account SET key_mark = ? WHERE id = ?", (mark, self._account))
-
-
-def _finish(db: sqlite3.Connection, job: int, finishes: Sequence[Finish], committed: Committed) -> None:
-    db.executemany(SQL["finish"], [(done.status, done.reason, done.at, done.work.id) for done in finishes])
-    copies = sum(db.execute(SQL["copied"], (done.work.id,)).rowcount for done in finishes if done.has_copies)
-    states: Counter[str] = Counter(done.status for done in finishes)
-    states.update({READY: -len(finishes), COPY: -copies, COPIED: copies})
-    companies = Counter(done.work.company for done in finishes)
-    db.executemany(SQL["waiting"], [(-n, company) for company, n in companies.items()])
-    _note(db, job, [(done.work, done.progress) for done in finishes])
-    count(db, job, dict(states))
-    if any(done.work.held for done in finishes):
-        db.execute(SQL["stale"], (job,))
-    db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
-
-
-def _note(db: sqlite3.Connection, job: int, gone: Sequence[tuple[Work, Progress]]) -> None:
-    """Keep what was learned on the way: searches that were answered, and what leads needed after them."""
-    searched = list({(work.company,) for work, how in gone if how.searched and work.need == WAITS_FOR_SEARCH})
-    db.executemany(SQL["company_searched"], searched)
-    db.executemany(SQL["look"], searched)
-    needs = Counter(min(how.first_need, MOST_NEEDED) for _, how in gone if how.first_need is not None)
-    db.executemany(SQL["count_chance"], [(job, need, n) for need, n in needs.items()])

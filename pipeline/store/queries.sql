@@ -179,7 +179,7 @@ WHERE l.job = ? AND l.lead_id = ?;
 SELECT min(not_before) FROM lead WHERE job = ? AND state = 'deferred';
 
 -- :create_job
-INSERT INTO job (account, name, output, priority, created_at, questions, judgement) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO job (account, name, output, priority, created_at, questions, judgement, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING;
 
 -- :known_lead
@@ -352,7 +352,7 @@ WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id 
 
 -- :files
 -- What must not be overwritten: outputs and lists of all jobs.
-SELECT output FROM job UNION SELECT source ->> 'path' FROM job
+SELECT output FROM job UNION SELECT source ->> 'path' FROM job UNION SELECT judgement ->> 'suppress' FROM job
 
 -- :experience
 -- Leads of the account that were finished with something to ask, and the requests sent so far.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from pipeline.model import FINISHED, Status
+from pipeline.model import FINISHED, Kind, Status
 
 READY, DEFERRED, COPY, COPIED = "ready", "deferred", "copy", "copied"
 
@@ -44,6 +44,7 @@ class Job:
     committed: Committed
     replacing: Committed | None
     stale: bool
+    kind: Kind = Kind.ENRICH
 
     @property
     def cut_short(self) -> bool:
@@ -126,6 +127,8 @@ class Finish(NamedTuple):
     at: float
     progress: Progress = Progress(0, searched=False)
     has_copies: bool = True
+    people: tuple[str, ...] = ()
+    """Who was found at a company that is prospected, by `contact_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +174,13 @@ class Intake:
 
 
 JOB = """SELECT id, account, name, output, priority, created_at, questions, judgement, source, intake, next_row,
- out_length, out_tail, next_length, next_tail, out_stale FROM job"""
+ out_length, out_tail, next_length, next_tail, out_stale, kind FROM job"""
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """Make a job of its row."""
     job, _, name, output, priority, created, questions, judgement, source, intake, rows, *written = row
-    length, tail, next_length, next_tail, stale = written
+    length, tail, next_length, next_tail, stale, kind = written
     return Job(
         id=job,
         name=name,
@@ -192,4 +195,5 @@ def job_of(row: tuple[Any, ...]) -> Job:
         committed=Committed(length, tail),
         replacing=None if next_length is None else Committed(next_length, next_tail),
         stale=bool(stale),
+        kind=Kind(kind),
     )

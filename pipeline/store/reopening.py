@@ -22,6 +22,8 @@ def reopen_row(db: sqlite3.Connection, job: int, work: Work) -> None:
         return
     db.execute(SQL["reopen"], (work.finished_at if work.held else None, work.id))
     db.execute(SQL["waiting"], (1, work.company))
+    if not work.held:
+        db.execute(SQL["unfind"], (work.id,))
     copies = 0 if work.held else db.execute(SQL["uncopy"], (work.id,)).rowcount
     count(db, job, {state: -1, READY: 1, COPIED: -copies, COPY: copies})
 
@@ -29,6 +31,7 @@ def reopen_row(db: sqlite3.Connection, job: int, work: Work) -> None:
 def let_go(db: sqlite3.Connection, job: int, work: Work) -> None:
     """Drop the line of a lead that is being refreshed; its duplicates wait for it."""
     db.execute(SQL["let_go"], (work.id,))
+    db.execute(SQL["unfind"], (work.id,))
     copies = db.execute(SQL["uncopy"], (work.id,)).rowcount
     count(db, job, {COPIED: -copies, COPY: copies})
 

@@ -57,7 +57,8 @@ CREATE TABLE job (
     out_tail     BLOB    NOT NULL DEFAULT x'',  -- checksum of the last of them
     next_length  INTEGER,                   -- the same of a rewrite about to be put in place
     next_tail    BLOB,
-    out_stale    INTEGER NOT NULL DEFAULT 0 -- a finished row changed: the output must be rewritten
+    out_stale    INTEGER NOT NULL DEFAULT 0,-- a finished row changed: the output must be rewritten
+    kind         TEXT    NOT NULL DEFAULT 'enrich'  -- or 'prospect': a line a contact, not a line a row
 ) STRICT;
 
 -- How many leads of a job are in each state, kept in the transactions that change them.
@@ -115,6 +116,15 @@ CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 're
 CREATE INDEX lead_sample ON lead (job, state, sample);
 CREATE INDEX lead_deferred ON lead (job, not_before) WHERE state = 'deferred';
 CREATE INDEX lead_copy ON lead (original, state) WHERE original IS NOT NULL;
+
+-- Who was found at the companies of a `prospect` job that are finished. Of several leads the first has the line.
+CREATE TABLE person (
+    job          INTEGER NOT NULL REFERENCES job,
+    contact      TEXT    NOT NULL,          -- a hash of the address, else of name and company
+    lead         INTEGER NOT NULL,
+    PRIMARY KEY (job, contact, lead)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX person_lead ON person (lead);
 
 -- How many leads needed so many requests after their company's search, when first looked at: the order's chances.
 CREATE TABLE chance (

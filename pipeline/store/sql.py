@@ -1,13 +1,19 @@
-"""The named statements of the .sql files, and the steps of migrations.sql by version."""
+"""The named statements of the .sql files, and the steps of migrations.sql by version; schema.sql is neither."""
 
 from pathlib import Path
 
+FOLDER = Path(__file__).parent
 
-def _load(file: str) -> dict[str, str]:
-    text = Path(__file__).with_name(file).read_text("utf-8")
-    blocks = text.split("-- :")[1:]
+
+def _load(file: Path) -> dict[str, str]:
+    blocks = file.read_text("utf-8").split("-- :")[1:]
     return {name.strip(): body.strip() for name, _, body in (block.partition("\n") for block in blocks)}
 
 
-SQL = _load("queries.sql") | _load("refreshing.sql") | _load("past.sql") | _load("alerting.sql")
-MIGRATIONS = _load("migrations.sql")
+SQL = {
+    name: statement
+    for file in sorted(FOLDER.glob("*.sql"))
+    if file.stem not in ("migrations", "schema")
+    for name, statement in _load(file).items()
+}
+MIGRATIONS = _load(FOLDER / "migrations.sql")

@@ -160,6 +160,7 @@ class TakeIn:
         self._states[READY] += 1
         self._changes += 1
         if has_line:
+            self._db.execute(SQL["unfind"], (known.id,))
             copies = self._db.execute(SQL["uncopy"], (known.id,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))

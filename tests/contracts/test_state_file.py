@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import StateError
+from pipeline.model import Kind
 from pipeline.store import NETWORK_FILE_SYSTEMS, VERSION, Store, _check_place, file_system
+from pipeline.store.sql import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -342,3 +346,22 @@ def test_an_unknown_holder_is_a_question_mark(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s.db", "a", inline=True) as store:
         lock = store.locks.job(1)
     assert (lock.holder().pid, lock.holder().since, lock.held_elsewhere()) == ("?", "?", False)
+
+
+def test_a_state_of_version_2_is_brought_up_to_date(path: Path) -> None:
+    """Its jobs are jobs of `enrich`, and companies can be prospected beside them."""
+    Store.open(path, "api/default", inline=True).close()
+    with closing(sqlite3.connect(path)) as db:
+        fresh = db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+        added = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS["3"])
+        made = re.findall(r"CREATE TABLE (\w+)", MIGRATIONS["3"])
+        undo = [f"DROP TABLE {name}" for name in made] + [f"ALTER TABLE {t} DROP COLUMN {c}" for t, c in added]
+        db.executescript(";".join([*undo, "PRAGMA user_version = 2"]))
+        db.execute(
+            "INSERT INTO job (account, name, output, created_at, questions, judgement) VALUES (1,'a','a',0,'','')"
+        )
+        db.commit()
+    with Store.open(path, "api/default", inline=True) as store:
+        assert [job.kind for job in store.jobs.all()] == [Kind.ENRICH]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == fresh

@@ -164,6 +164,7 @@ def test_the_json_has_a_stable_shape() -> None:
             {
                 "job": "/home/ann/out.jsonl",
                 "output": "/home/ann/out.jsonl",
+                "kind": "enrich",
                 "rows_read": 2_012,
                 "read_to_the_end": True,
                 "leads": 2_000,

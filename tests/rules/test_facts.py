@@ -28,7 +28,8 @@ from leads_and_answers import (
     verdict,
 )
 
-from pipeline.facts import enriched, gather, tier
+from pipeline.facts import gather, tier
+from pipeline.lines import enriched
 from pipeline.model import (
     Contact,
     Endpoint,

@@ -188,7 +188,6 @@ def test_a_header_and_no_rows(write: Write) -> None:
         (b"anything", "a.xlsx", "an Excel workbook or a zip file"),
         (b"\xd0\xcf\x11\xe0\xa1", "a.xls", "an old Excel workbook"),
         (b"\x1f\x8b\x08", "a.csv.gz", "a gzip file"),
-        (b"PAR1\x15\x04", "a.parquet", "a Parquet file"),
         (b"%PDF-1.7", "a", "a PDF"),
     ],
 )

@@ -178,7 +178,18 @@ def test_the_key_does_not_print(tmp_path: Path) -> None:
 
 
 ANY_TEXT = frozenset(
-    {"account", "state", "departments", "titles", "job", "encoding", "priority", "summary", "metrics_file"}
+    {
+        "account",
+        "state",
+        "departments",
+        "titles",
+        "job",
+        "encoding",
+        "priority",
+        "summary",
+        "suppress",
+        "metrics_file",
+    }
     | KEY_PLACES
 )
 """Settings that may be any text at all."""

@@ -95,6 +95,18 @@ class Settings(BaseModel):
     freshness_found: Annotated[float, BeforeValidator(written.seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
     freshness_not_found: Annotated[float, BeforeValidator(written.seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
 
+    # other systems
+    push: Annotated[tuple[Literal["hubspot", "webhook"], ...], BeforeValidator(written.listed)] = ()
+    hubspot_access_token: SecretStr | None = None
+    hubspot_url: Annotated[str, AfterValidator(written.web_address)] = "https://api.hubapi.com"
+    hubspot_version: Annotated[str, Field(pattern=r"^(v3|\d{4}-\d{2})$")] = "v3"
+    hubspot_properties: Annotated[dict[str, str], BeforeValidator(written.headers)] = {}
+    hubspot_daily_calls: Annotated[int, Field(ge=1)] = 100_000
+    hubspot_create: bool = False
+    hubspot_upsert: str | None = None
+    webhook_url: Annotated[str, AfterValidator(written.web_address)] | None = None
+    webhook_secret: SecretStr | None = None
+
     # input and output
     job: str | None = None
     columns: Annotated[dict[str, str], BeforeValidator(written.headers)] = {}

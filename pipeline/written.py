@@ -48,14 +48,19 @@ def headers(value: object) -> object:
 
 
 def base_url(value: str) -> str:
-    """Only https leaves this machine, since every request carries the key."""
+    """The API's address."""
+    return web_address(value, "; the API's is https://api.leadcontact.ai/v1")
+
+
+def web_address(value: str, hint: str = "") -> str:
+    """Only https leaves this machine, since every request carries a key or personal data."""
     try:
         parts = urlsplit(value.strip())
         host = parts.hostname if parts.port != 0 else None
     except ValueError:  # its words may show the address, and with it a password
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise ValueError("is not a web address; the API's is https://api.leadcontact.ai/v1")
+        raise ValueError(f"is not a web address{hint}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("may not hold a user, a password, a query or a fragment")
     if parts.scheme == "http" and not _loopback(host):

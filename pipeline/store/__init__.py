@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import StateError
 from pipeline.sample import place_of
 from pipeline.store.commit import Committer, explain
+from pipeline.store.delivering import Deliveries
 from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
@@ -20,7 +21,7 @@ from pipeline.store.sql import MIGRATIONS, SQL
 if TYPE_CHECKING:
     from typing import Self
 
-VERSION = 2
+VERSION = 3
 """The schema's version; a file with a later one was written by a newer program."""
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
@@ -35,7 +36,7 @@ class Store:
     """An open state file.
 
     `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
-    before its time.
+    before its time, `deliveries` for what was pushed elsewhere.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Store:
     ledger: Ledger
     locks: Locks
     erasing: Erasing
+    deliveries: Deliveries
     _committer: Committer
     _reader: sqlite3.Connection
 
@@ -75,6 +77,7 @@ class Store:
             ledger=Ledger(committer, reader, account_id, owner, locks.alive),
             locks=locks,
             erasing=Erasing(committer, reader, account_id),
+            deliveries=Deliveries(committer, reader, account_id),
             _committer=committer,
             _reader=reader,
         )

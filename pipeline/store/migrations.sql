@@ -25,3 +25,8 @@ ALTER TABLE lead ADD COLUMN concluded TEXT NOT NULL DEFAULT '[]';
 CREATE TABLE flip (account INTEGER NOT NULL REFERENCES account, endpoint TEXT NOT NULL, age INTEGER NOT NULL, n INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY (account, endpoint, age)) STRICT;
 ALTER TABLE account ADD COLUMN shut_why TEXT;
 ALTER TABLE account ADD COLUMN clock_offset REAL NOT NULL DEFAULT 0;
+
+-- :3
+CREATE TABLE delivery (job INTEGER NOT NULL REFERENCES job, sink TEXT NOT NULL, item TEXT NOT NULL, at REAL NOT NULL, result TEXT NOT NULL, record TEXT, digest BLOB NOT NULL, mark BLOB NOT NULL, PRIMARY KEY (job, sink, item)) STRICT;
+CREATE INDEX delivery_mark ON delivery (mark);
+CREATE TABLE sink_call (account INTEGER NOT NULL REFERENCES account, host TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (account, host, hour)) STRICT;

@@ -1,4 +1,4 @@
-"""The named statements of queries.sql and refreshing.sql, and the steps of migrations.sql by version."""
+"""The named statements of the .sql files, and the steps of migrations.sql by version."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ def _load(file: str) -> dict[str, str]:
     return {name.strip(): body.strip() for name, _, body in (block.partition("\n") for block in blocks)}
 
 
-SQL = _load("queries.sql") | _load("refreshing.sql")
+SQL = _load("queries.sql") | _load("refreshing.sql") | _load("delivering.sql")
 MIGRATIONS = _load("migrations.sql")

@@ -38,6 +38,7 @@ from pipeline.report import report_of
 from pipeline.session import Parts, Session, fetching, known_answers, session
 from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
+from pipeline.targets import LIST, hubspot_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -59,7 +60,7 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
     key = key_if_needed(settings)
-    source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
+    source = await _source(parts, leads)
     _refuse_without_email(settings, source)
     async with session(parts) as opened:
         job = await begun_or_found(opened, name, output)
@@ -81,6 +82,15 @@ async def resume(parts: Parts, names: Iterable[str], said: Iterable[str] = ()) -
         finally:
             for lock in locks:
                 lock.release()
+
+
+async def _source(parts: Parts, leads: str) -> Source:
+    settings = parts.settings
+    if not leads.startswith(LIST):
+        return open_source(leads, columns=settings.headers, encoding=settings.encoding)
+    async with session(parts) as opened:
+        contacts = await hubspot_list(opened, leads)
+    return open_source("-", columns=settings.headers, stdin=contacts, name=leads)
 
 
 def _names(settings: Settings, out: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import PipelineError
 from pipeline.jobs import held, named_jobs
@@ -14,14 +14,14 @@ from pipeline.sinks.contacts import Left, Person, Sure, chunks, outgoing
 from pipeline.store.delivering import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from pipeline.erased import Erased
     from pipeline.model import Stop
     from pipeline.session import Parts, Session
-    from pipeline.sinks.contacts import Delivered
+    from pipeline.sinks.contacts import Delivered, Sink
     from pipeline.store.records import Job
+    from pipeline.targets import Target
 
 SHOWN: Final = 1000
 """Rows that a dry run names; it counts all of them."""
@@ -31,40 +31,6 @@ LOOKED_UP: Final = 500
 
 ALREADY: Final = Left("pushed before, and unchanged")
 ERASED: Final = Left("erased")
-
-
-class Sink(Protocol):
-    """Another system that takes contacts."""
-
-    batch: int
-
-    async def open(self) -> str:
-        """Look at it; returns whose it is."""
-        ...
-
-    def refusal(self, person: Person) -> Left | None:
-        """Why somebody is not for it."""
-        ...
-
-    def digest(self, person: Person) -> bytes:
-        """What tells whether there is something new to push."""
-        ...
-
-    async def preview(self, people: Sequence[Person]) -> list[Delivered]:
-        """What would become of people."""
-        ...
-
-    def deliver(self, people: Sequence[Person]) -> AsyncIterator[list[Delivered]]:
-        """Write people; what became of them, call by call."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to push: the kind of sink and its host as they are noted, and how it is reached from an open session."""
-
-    name: str
-    connect: Callable[[Session], AbstractAsyncContextManager[Sink]]
 
 
 @dataclass(slots=True)

@@ -142,8 +142,9 @@ def open_source(
     columns: Mapping[str, str] = {},
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
+    name: str = "stdin",
 ) -> Source:
-    """Look at a lead list ("-" is stdin) and say how it will be read; its rows are read by `records`.
+    """Look at a lead list ("-" is stdin, or what goes by `name`) and say how its rows will be read by `records`.
 
     `columns` is the user's own field -> header, "" for none. Raises InputMissing, InputUnusable, UsageError
     (a field that does not exist) and ConfigError (an encoding that does not exist).
@@ -151,7 +152,7 @@ def open_source(
 
     def begin() -> tuple[_Begun, cols.Columns]:
         if path == "-":
-            stream = rawtext.Stream("stdin", stdin or sys.stdin.buffer, lent=True)
+            stream = rawtext.Stream(name, stdin or sys.stdin.buffer, lent=True)
         else:
             stream = rawtext.Stream(path, _opened(path))
         try:

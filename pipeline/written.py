@@ -63,12 +63,13 @@ def web_address(value: str, hint: str = "") -> str:
         raise ValueError(f"is not a web address{hint}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("may not hold a user, a password, a query or a fragment")
-    if parts.scheme == "http" and not _loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https:// (plain http would show the key to the network)")
     return value.strip().rstrip("/")
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -13,6 +13,7 @@ from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
 from pipeline.cli.plan import plan
 from pipeline.cli.purge import purge
+from pipeline.cli.push import push
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
 from pipeline.cli.sandbox import sandbox
@@ -37,7 +38,7 @@ def cli() -> None:
     """
 
 
-for command in (enrich, resume, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
+for command in (enrich, resume, push, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
     cli.add_command(command)
 
 

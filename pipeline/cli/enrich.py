@@ -6,8 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, SAMPLE, common
-from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
+from pipeline.cli.options import (
+    CLOSING,
+    CONFIG,
+    INPUT,
+    LIMITS,
+    PACE,
+    POLICY,
+    PUSH,
+    REPORTING,
+    SAMPLE,
+    SYSTEMS,
+    common,
+)
+from pipeline.cli.push import check_targets, push_after
+from pipeline.cli.running import BROKEN_OFF, Context, exit_code, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 
 if TYPE_CHECKING:
@@ -20,9 +33,9 @@ if TYPE_CHECKING:
 @click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
 @click.argument("leads")
 @click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
-@common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
+@common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
-    """Enrich LEADS into OUT.jsonl: one line a row.
+    """Enrich LEADS into OUT.jsonl: one line a row. hubspot:LIST_ID reads a list of HubSpot's.
 
     The same command again goes on where it stopped; nothing is asked twice.
 
@@ -43,7 +56,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
 @click.argument("jobs", nargs=-1)
-@common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
+@common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
 
@@ -63,7 +76,11 @@ def resume(jobs: tuple[str, ...], **options: Any) -> int:
 
 
 def _finish(report: Report, context: Context) -> int:
-    return exit_code(report, context.settings)
+    code = exit_code(report, context.settings)
+    if code in BROKEN_OFF:
+        return code
+    pushed = push_after(context, [job.name for job in report.jobs])
+    return code or pushed
 
 
 def spend(
@@ -71,6 +88,7 @@ def spend(
 ) -> tuple[Report, Context]:
     """Run something that spends on these files, show it while it goes, and close with the summary."""
     context = prepare(options)
+    check_targets(context)
     refuse_overwriting(context.settings, [*files, *context.files], said=options.get("summary") is not None)
     context.log.say(f"Plan {context.settings.plan_told}")
     report = run(lambda: _shown(context, work))

@@ -39,11 +39,15 @@ EXITS = {
 }
 """How each end of a run (`model.Stop`) exits (README, "Exit codes")."""
 
+BROKEN_OFF = (130, 143)
+"""Exits of a run that somebody ended."""
+
 REPEATED = ("config", "account", "plan", "daily_quota", "base_url", "api_key_file", "state", "sandbox")
 """Options without which the next command would look elsewhere."""
 
 WORK_LEFT = 75
 SANDBOX_KEY = "lc_test_sandbox"
+SANDBOX_TOKEN = "pat-sandbox"  # noqa: S105 - opens nothing but the sandbox
 
 
 @dataclass(slots=True)
@@ -91,16 +95,16 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except PipelineError as error:
-        return _complain(error)
+        return complain(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
-        return _complain(
+        return complain(
             StateError("Standard output was closed before it took all.", "The next run writes what is missing.")
         )
     except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
-        return _complain(_damaged(error) or _internal(error))
+        return complain(_damaged(error) or _internal(error))
 
 
 def _damaged(error: Exception) -> StateError | None:
@@ -113,7 +117,8 @@ def _damaged(error: Exception) -> StateError | None:
     )
 
 
-def _complain(error: PipelineError) -> int:
+def complain(error: PipelineError) -> int:
+    """Say what went wrong; returns its exit code."""
     with suppress(OSError):  # with nobody to tell, the exit code still does
         print(f"leadcontact: {error}", file=sys.stderr)
     return error.exit_code
@@ -161,9 +166,9 @@ async def parts(context: Context) -> AsyncIterator[Parts]:
         return
     from pipeline.sandbox import Sandbox, SandboxOptions
 
-    options = SandboxOptions(key=SANDBOX_KEY, credits=10_000, latency=(0.02, 0.08))
+    options = SandboxOptions(key=SANDBOX_KEY, credits=10_000, latency=(0.02, 0.08), hubspot=True)
     async with Sandbox(options) as sandbox:
-        made.settings = settings_for(context.settings, sandbox.base_url)
+        made.settings = beside(settings_for(context.settings, sandbox.base_url), sandbox.hubspot_url)
         yield made
 
 
@@ -186,6 +191,20 @@ def settings_for(settings: Settings, base_url: str) -> Settings:
     from pydantic import SecretStr
 
     return settings.model_copy(update={"base_url": base_url, "api_key": SecretStr(SANDBOX_KEY)})
+
+
+def beside(settings: Settings, hubspot_url: str) -> Settings:
+    """Put the sandbox's own HubSpot beside it, unless one on this machine was named: no invented person leaves."""
+    from urllib.parse import urlsplit
+
+    from pydantic import SecretStr
+
+    from pipeline.written import is_loopback
+
+    if is_loopback(urlsplit(settings.hubspot_url).hostname or ""):
+        return settings
+    token = SecretStr(SANDBOX_TOKEN)
+    return settings.model_copy(update={"hubspot_url": hubspot_url, "hubspot_access_token": token})
 
 
 def exit_code(report: Report, settings: Settings) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -12,7 +12,7 @@ from pipeline.model import Status
 from pipeline.normalize import lead_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.model import Enriched
 
@@ -58,6 +58,32 @@ class Left(NamedTuple):
     """A line that stays here, and why."""
 
     why: str
+
+
+class Sink(Protocol):
+    """Another system that takes contacts."""
+
+    batch: int
+
+    async def open(self) -> str:
+        """Look at it; returns whose it is."""
+        ...
+
+    def refusal(self, person: Person) -> Left | None:
+        """Why somebody is not for it."""
+        ...
+
+    def digest(self, person: Person) -> bytes:
+        """What tells whether there is something new to push."""
+        ...
+
+    async def preview(self, people: Sequence[Person]) -> list[Delivered]:
+        """What would become of people."""
+        ...
+
+    def deliver(self, people: Sequence[Person]) -> AsyncIterator[list[Delivered]]:
+        """Write people; what became of them, call by call."""
+        ...
 
 
 NO_ADDRESS: Final = Left("no e-mail")

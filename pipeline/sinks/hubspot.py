@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from pipeline.errors import Unavailable
 from pipeline.sinks import hubspot_wire as wire
-from pipeline.sinks.contacts import Left, Person, digest_of
+from pipeline.sinks.contacts import Delivered, Left, Person, digest_of
 from pipeline.sinks.hubspot_api import Doubtful
 from pipeline.sinks.hubspot_rules import BATCH, DONE, Action, Portal, Step, decide, mapping, of, properties_of
 
@@ -20,15 +21,6 @@ LOOKS: Final = 3
 """How often a creation in doubt, or overtaken by somebody else's, is looked up again."""
 
 WRITES: Final = (Action.UPDATE, Action.CREATE, Action.UPSERT)
-
-
-class Delivered(NamedTuple):
-    """What became of one person at a sink, or would."""
-
-    person: Person
-    result: str
-    record: str | None = None
-    properties: tuple[str, ...] = ()
 
 
 class HubSpot:
@@ -71,6 +63,9 @@ class HubSpot:
             if not again:
                 return
             people = again
+        raise Unavailable(
+            "HubSpot left it in doubt what became of new contacts.", "Push again later: it looks first."
+        )
 
     async def _once(
         self, people: Sequence[Person], again: list[Person], *, final: bool

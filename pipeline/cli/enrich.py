@@ -51,7 +51,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
         return await app.enrich(made, leads, out)
 
-    return guarded(lambda: _finish(*spend(options, work, (leads, out))))
+    return guarded(lambda: finish(*spend(options, work, (leads, out))))
 
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
@@ -72,10 +72,11 @@ def resume(jobs: tuple[str, ...], **options: Any) -> int:
         said = [name for name in Questions.model_fields if options.get(name) is not None]
         return await app.resume(made, jobs, said)
 
-    return guarded(lambda: _finish(*spend(options, work)))
+    return guarded(lambda: finish(*spend(options, work)))
 
 
-def _finish(report: Report, context: Context) -> int:
+def finish(report: Report, context: Context) -> int:
+    """Push if that is wanted and nobody broke the run off; the run's exit code, else the push's."""
     code = exit_code(report, context.settings)
     if code in BROKEN_OFF:
         return code

@@ -29,7 +29,7 @@ SHOWN: Final = 1000
 LOOKED_UP: Final = 500
 """People looked up at once among what was pushed before."""
 
-ALREADY: Final = Left("pushed before, and unchanged")
+ALREADY: Final = Left("nothing new since the last push")
 ERASED: Final = Left("erased")
 
 

@@ -11,6 +11,7 @@ from pipeline.cli.options import CLOSING, CONFIG, LIMITS, PACE, POLICY, REPORTIN
 from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
 
 if TYPE_CHECKING:
+    from pipeline.observe.summary import Report
     from pipeline.session import Parts
 
 

@@ -55,6 +55,8 @@ class Contacts:
         self.properties: dict[str, dict[str, Any]] = {}
         self.written: list[tuple[str, int]] = []
         """Every batch write that was carried out: its kind and how many records it touched."""
+        self.refused: set[str] = set()
+        """Addresses that count as invalid, however they look: nobody knows all that HubSpot minds."""
         self._merged: dict[str, str] = {}
         self._now = now
         self._last = 100
@@ -220,7 +222,7 @@ class Contacts:
             raise _invalid(name, f'Property "{name}" does not exist', "PROPERTY_DOESNT_EXIST")
         if property_["modificationMetadata"]["readOnlyValue"]:
             raise _invalid(name, f'"{name}" is a read only property', "READ_ONLY_VALUE")
-        if name == "email" and not ADDRESS.fullmatch(value):
+        if name == "email" and (value in self.refused or not ADDRESS.fullmatch(value)):
             raise _invalid(name, f"Email address {value} is invalid", "INVALID_EMAIL")
 
 

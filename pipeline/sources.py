@@ -152,7 +152,7 @@ def open_source(
 
     def begin() -> tuple[_Begun, cols.Columns]:
         if path == "-":
-            stream = rawtext.Stream(name, stdin or sys.stdin.buffer, lent=True)
+            stream = rawtext.Stream(name, stdin or sys.stdin.buffer, lent=name == "stdin")
         else:
             stream = rawtext.Stream(path, _opened(path))
         try:

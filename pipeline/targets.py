@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from pipeline.errors import ConfigError, UsageError
+from pipeline.sinks.hubspot_rules import BATCH
 from pipeline.written import is_loopback
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.sinks.contacts import Sink
     from pipeline.sinks.hubspot_api import Api
+    from pipeline.sinks.hubspot_rules import Record
     from pipeline.sinks.sending import Send
 
 LIST: Final = "hubspot:"
@@ -150,12 +152,17 @@ async def hubspot_list(
         raise UsageError(
             f"{leads} names no list of HubSpot's.", "Write hubspot: and the list's number, as in hubspot:42."
         )
-    file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - whoever reads it closes it
-    async with _portal(opened, send or _socket) as api:
-        async for ids in api.members(list_id):
-            for start in range(0, len(ids), 100):
-                for record in await api.read(ids[start : start + 100], COLUMNS):
-                    told = {header: record.properties.get(name, "") for name, header in COLUMNS.items()}
-                    file.write(orjson.dumps({"Record ID": record.id, **told}, option=orjson.OPT_APPEND_NEWLINE))
-    file.seek(0)
+    with ExitStack() as unless_whole:
+        file = cast("BinaryIO", unless_whole.enter_context(TemporaryFile()))
+        async with _portal(opened, send or _socket) as api:
+            async for ids in api.members(list_id):
+                for some in (ids[start : start + BATCH] for start in range(0, len(ids), BATCH)):
+                    file.writelines(map(_row, await api.read(some, COLUMNS)))
+        file.seek(0)
+        unless_whole.pop_all()
     return file
+
+
+def _row(record: Record) -> bytes:
+    told = {header: record.properties.get(name, "") for name, header in COLUMNS.items()}
+    return orjson.dumps({"Record ID": record.id, **told}, option=orjson.OPT_APPEND_NEWLINE)

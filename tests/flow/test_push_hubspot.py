@@ -5,14 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from push_site import Killed, PushSite
 
 from pipeline.errors import ConfigError, KeyRefused, Unavailable
 from pipeline.sandbox.hubspot import DOWN, LOCKED, LOST, SCHEMAS, SERVER_ERROR, WRITE
+from pipeline.session import session
+from pipeline.targets import hubspot_list
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pipeline.session import Parts
 
 ALREADY = "nothing new since the last push"
 
@@ -254,3 +259,24 @@ def _written(site: PushSite, rows: list[dict[str, str]]) -> Path:
     from support import write_leads  # noqa: PLC0415 - only here
 
     return write_leads(site.folder / "twice.csv", rows)
+
+
+# --- HubSpot in ---------------------------------------------------------------------------------------
+
+
+def test_a_list_of_hubspots_is_read_page_by_page(site: PushSite) -> None:
+    """With each contact's record id and what HubSpot knows, under the headers of its own exports."""
+    names = [site.hubspot.contacts.add(firstname=f"N{n}", company="Acme") for n in range(260)]
+    site.hubspot.lists["42"] = names
+
+    async def go(parts: Parts) -> list[dict[str, str]]:
+        async with session(parts) as opened:
+            with await hubspot_list(opened, "hubspot:42", site._send("hubspot")) as file:
+                return [orjson.loads(line) for line in file]
+
+    rows = site.command(go)
+    assert [row["Record ID"] for row in rows] == names
+    assert (rows[0]["First Name"], rows[0]["Company Name"], rows[0]["Email"]) == ("N0", "Acme", "")
+    site.hubspot.lists.clear()
+    with pytest.raises(ConfigError, match="HubSpot has no list 42"):
+        site.command(go)

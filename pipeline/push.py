@@ -30,7 +30,6 @@ LOOKED_UP: Final = 500
 """People looked up at once among what was pushed before."""
 
 ALREADY: Final = Left("nothing new since the last push")
-ERASED: Final = Left("erased")
 
 
 @dataclass(slots=True)
@@ -114,14 +113,11 @@ class _Push:
         columns = self._job.source.get("columns", {})
         for line in results(self._opened, self._job):
             one = outgoing(line, columns, sure)
-            why = one if isinstance(one, Left) else self._why_not(one)
+            why = one if isinstance(one, Left) else self._sink.refusal(one)
             if isinstance(one, Person) and why is None:
                 yield one
             elif why is not None:
                 self.told.left[why.why] += 1
-
-    def _why_not(self, person: Person) -> Left | None:
-        return ERASED if self._erased.is_address(person.email) else self._sink.refusal(person)
 
     def _new(self, people: Sequence[Person]) -> Iterator[Person]:
         """Those of whom there is something that was not pushed before."""

@@ -94,7 +94,9 @@ class _Push:
         fresh = (person for some in chunks(self._people(), LOOKED_UP) for person in self._new(some))
         for batch in chunks(fresh, self._sink.batch):
             done: set[str] = set()
-            if not self.told.over and not self._opened.told_to_stop:
+            if self._opened.told_to_stop:
+                break
+            if not self.told.over:
                 try:
                     async for delivered in self._outcomes(batch):
                         await self._note(delivered)

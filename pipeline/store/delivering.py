@@ -97,7 +97,3 @@ class Deliveries:
             return True
 
         return await self._committer.run(count)
-
-    def calls(self, host: str, now: float) -> int:
-        """Calls of the last 24 hours; the hour in which they began counts whole."""
-        return int(self._reader.execute(SQL["calls"], (self._account, host, int(now // HOUR) - HOURS)).fetchone()[0])

@@ -47,6 +47,5 @@ async def test_calls_of_a_day_are_counted_by_host(store: Store, tmp_path: Path) 
     assert await deliveries.count_call("other", 1, NOW)
     with Store.open(tmp_path / "s.db", "h default", inline=True) as second:
         assert not await second.deliveries.count_call("h", 2, NOW + 24 * HOUR - 1)
-        assert second.deliveries.calls("h", NOW + 24 * HOUR) == 2
-        assert await second.deliveries.count_call("h", 2, NOW + 25 * HOUR)
-        assert second.deliveries.calls("h", NOW + 25 * HOUR) == 1
+        later = [await second.deliveries.count_call("h", 2, NOW + 25 * HOUR) for _ in range(3)]
+        assert later == [True, True, False]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import sqlite3
+from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -118,3 +120,7 @@ def test_forgetting_says_into_which_systems_somebody_was_pushed_and_keeps_them_o
     assert site.receiver.lines
     assert person.email not in {line["email"]["value"] for line in site.receiver.lines}
     assert site.command(go).pushed == told.pushed
+    with closing(sqlite3.connect(site.folder / "state.db")) as db:
+        left = db.execute("SELECT item, digest FROM delivery WHERE item NOT LIKE 'h:%'").fetchall()
+        assert [(item.partition(":")[0], digest) for item, digest in left] == [("erased", b"")] * 2
+        assert not db.execute("SELECT 1 FROM delivery WHERE item = ?", (person.key,)).fetchall()

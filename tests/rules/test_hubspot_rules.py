@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError
 from pipeline.model import ContactLine, EmailLine, Enriched, PhoneLine, Status
 from pipeline.sinks.contacts import BAD_RECORD, DUPLICATE, NO_ADDRESS, NOT_FOUND, UNSURE, Left, Person, Sure, outgoing
+from pipeline.sinks.hubspot import HubSpot
+from pipeline.sinks.hubspot_api import Api
 from pipeline.sinks.hubspot_rules import DEFAULT, Action, Portal, Property, Record, decide, mapping, of
 
 SURE = Sure(0.9, 0.9)
@@ -87,6 +89,17 @@ def test_a_prospect_is_found_and_its_rows_id_is_its_companys() -> None:
     person = outgoing(told, {}, SURE)
     assert isinstance(person, Person)
     assert (person.key, person.record, person.found) == ("c:7", None, True)
+
+
+@pytest.mark.parametrize(
+    ("record", "found", "create", "goes"),
+    [("7", False, False, True), (None, True, False, True), (None, False, True, True), (None, False, False, False)],
+)
+def test_who_may_be_written_at_all(record: str | None, found: bool, create: bool, goes: bool) -> None:  # noqa: FBT001 - a table
+    """By its id, as a prospect, or because it was said."""
+    sink = HubSpot(Api(None, "v3", None), {}, create=create, upsert=None)  # type: ignore[arg-type]
+    somebody = person("1", "j@a.com", record)._replace(found=found)
+    assert (sink.refusal(somebody) is None) is goes
 
 
 def person(key: str, address: str, record: str | None = None, **fields: str) -> Person:

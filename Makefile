@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 MUTANTS ?= 40
 
-.PHONY: demo test lint types contracts unit soak bench yield nights mutants clean
+.PHONY: demo test lint types contracts unit soak bench yield nights report-check mutants clean
 
 demo: $(VENV)/.installed  ## Enrich the sample list against the built-in sandbox and show three lines.
 	@mkdir -p out && rm -f out/demo.jsonl out/demo.db*
@@ -33,7 +33,7 @@ unit: $(VENV)/.installed-test
 soak: $(VENV)/.installed-test  ## The proofs in their long form: kills, races, examples, fuzz cases; prints their figures.
 	SOAK=1 $(BIN)/python -m pytest -n auto tests/promises tests/system tests/flow
 
-bench: $(VENV)/.installed-test  ## Speed against a bare aiohttp loop, start-up times, memory.
+bench: $(VENV)/.installed-bench  ## Speed against a bare aiohttp loop and what else people use, start-up times, memory.
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/plans.py
 
@@ -42,6 +42,13 @@ yield: $(VENV)/.installed-test  ## Leads complete by day, against policies that 
 
 nights: $(VENV)/.installed-test  ## Taking in, first request, status and a night's cost for lists of every size.
 	$(BIN)/python tests/bench/nights.py
+
+report-check: $(VENV)/.installed-test  ## A report of the demo in a real headless Chromium: pictures, widths, nothing fetched.
+	@mkdir -p out && rm -f out/demo-report.jsonl out/demo-report.db*
+	$(BIN)/leadcontact enrich data/leads.csv --sandbox --max-per-second 100 --quiet \
+		-o out/demo-report.jsonl --state out/demo-report.db
+	$(BIN)/leadcontact report -o out/report.html --sandbox --state out/demo-report.db
+	$(BIN)/python tests/bench/browser.py out/report.html out/report
 
 mutants: $(VENV)/.installed-mutants  ## Break the code on purpose, MUTANTS times a module, and see the tests notice.
 	$(BIN)/python tests/bench/mutants.py --sample $(MUTANTS)
@@ -57,6 +64,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@touch $@
 
 $(VENV)/.installed-mutants: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'

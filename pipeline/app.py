@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pipeline.facts import Facts
+    from pipeline.fetcher import Fetcher
     from pipeline.observe.summary import Report
     from pipeline.settings import Settings
     from pipeline.sources import Source
@@ -59,9 +61,9 @@ async def enrich(parts: Parts, leads: str, out: str) -> Report:
     settings = parts.settings
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
-    key = key_if_needed(settings)
     source = await _source(parts, leads)
     _refuse_without_email(settings, source)
+    key = key_if_needed(settings)
     async with session(parts) as opened:
         job = await begun_or_found(opened, name, output)
         with held(opened, job):
@@ -262,6 +264,7 @@ async def _until_done(opened: Session, runs: list[JobRun], key: str) -> None:
             stopped.why if stopped else Stop.DONE,
             opened.budget.spent.requests,
             opened.budget.clock(),
+            opened.tallies.did,
         )
 
 
@@ -295,30 +298,31 @@ def requests_at_most(opened: Session, run: JobRun, works: Iterable[Work]) -> int
 # --- questions without a list -------------------------------------------------------------------------
 
 
-async def ask(
-    parts: Parts, questions: list[Question], *, fresh: bool = False
-) -> tuple[list[Answer | None], Stopped | None]:
-    """Answer single questions on the shared ledger; None where the run halted before, with the reason.
+async def ask(parts: Parts, questions: list[Question], *, fresh: bool = False) -> tuple[list[Answer | None], Report]:
+    """Answer single questions on the shared ledger; None where the run halted before, the report says why.
 
     `fresh` asks even if the journal has an answer.
     """
     key = parts.settings.key()
     async with session(parts) as opened, fetching(opened, key) as fetcher:
-        erased = opened.store.erasing.erased()
         taken_in = parts.now() + (REFUSED_FRESH + DAY if fresh else 0)
-
-        async def one(question: Question) -> Answer | None:
-            if erased.names(question.body.decode()):
-                return Answer(question, Outcome.REFUSED, NoReply(reason=ERASED_REASON), parts.now())
-            while True:
-                try:
-                    return await fetcher.fetch(question, taken_in, parts.settings.policy)
-                except SteppedAside:
-                    continue  # there may be nobody else to ask for
-                except Halted:
-                    return None
-
         answers: list[Answer | None] = [None] * len(questions)
         with suppress(asyncio.CancelledError):  # a second Ctrl-C
-            answers = list(await asyncio.gather(*(one(question) for question in questions)))
-        return answers, opened.budget.stopped
+            asked = (answered(opened, fetcher, question, taken_in) for question in questions)
+            answers = list(await asyncio.gather(*asked))
+        report = report_of(opened, [], [])
+        done = Stopped(Stop.DONE, "Done: every question is answered.")
+        return answers, replace(report, stopped=opened.budget.stopped or done)
+
+
+async def answered(opened: Session, fetcher: Fetcher, question: Question, taken_in: float) -> Answer | None:
+    """Answer one question, from the journal if it may be; None if it would have to be asked and the run halted."""
+    if opened.store.erasing.erased().names(question.body.decode()):
+        return Answer(question, Outcome.REFUSED, NoReply(reason=ERASED_REASON), opened.parts.now())
+    while True:
+        try:
+            return await fetcher.fetch(question, taken_in, opened.parts.settings.policy)
+        except SteppedAside:
+            continue  # there may be nobody else to ask for
+        except Halted:
+            return None

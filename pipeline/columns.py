@@ -156,6 +156,12 @@ def recognise(headers: Sequence[Header], told: Mapping[str, str], where: str) ->
     return Columns(fields, tuple(passed_over))
 
 
+def guesses(headers: Sequence[Header]) -> dict[str, str]:
+    """The likeliest header of each field, also where it would be a coin toss: to be shown, not to be used."""
+    worst_first = sorted(_readings(headers, {}), key=lambda reading: (-reading[2], -reading[0].position))
+    return {field: header.key for header, field, _ in worst_first}
+
+
 def _told(field: str, name: str, headers: Sequence[Header], where: str) -> str:
     """Find the header the user named; "Name (1)" is the first of several called Name."""
     ways: tuple[Callable[[Header], bool], ...] = (

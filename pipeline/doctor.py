@@ -196,9 +196,9 @@ async def _probe(parts: Parts) -> list[Finding]:
     heard: list[Event] = []
     parts.tell = heard.append
     question = search_question("LeadContact", Questions(limit=1), filtered=False)
-    answers, stopped = await ask(parts, [question], fresh=True)
+    answers, report = await ask(parts, [question], fresh=True)
     clocks = [event.seconds for event in heard if isinstance(event, ClockDiffers)]
-    return [_probed(answers[0], stopped), *map(_clocks, clocks)]
+    return [_probed(answers[0], report.stopped), *map(_clocks, clocks)]
 
 
 def _clocks(seconds: float) -> Finding:
@@ -207,10 +207,10 @@ def _clocks(seconds: float) -> Finding:
     return Finding("clock", f"{abs(seconds):,.0f} s {side} the server's", fix)
 
 
-def _probed(answer: Answer | None, stopped: Stopped | None) -> Finding:
+def _probed(answer: Answer | None, stopped: Stopped) -> Finding:
     if answer is None:
-        code = {Stop.DENIED: 77, Stop.REDIRECT: 78}.get(stopped.why, 75) if stopped else 75
-        return Finding("probe", stopped.sentence if stopped else "no answer", exit_code=code)
+        code = {Stop.DENIED: 77, Stop.REDIRECT: 78}.get(stopped.why, 75)
+        return Finding("probe", stopped.sentence, exit_code=code)
     left = answer.reply.credits_remaining if isinstance(answer.reply, SearchReply) else None
     told = "no credits told" if left is None else f"{left:,} credits left"
     return Finding("probe", f"one search sent: {answer.outcome}, {told}")

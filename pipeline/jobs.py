@@ -24,8 +24,10 @@ def named_jobs(opened: Session, names: Iterable[str]) -> list[Job]:
     known = {job.name: job for job in opened.store.jobs.all()}
     found = {name: known.get(name) or known.get(str(Path(name).expanduser().resolve())) for name in names}
     if missing := [name for name, job in found.items() if job is None]:
-        listed = ", ".join(known) or "none"
-        raise UsageError(f"There is no job {missing[0]}.", f"Jobs of this account: {listed}.")
+        begin = "None is here yet: begin with enrich, or check --state, --account and --sandbox."
+        raise UsageError(
+            f"There is no job {missing[0]}.", f"Jobs of this account: {', '.join(known)}." if known else begin
+        )
     return [job for job in found.values() if job is not None]
 
 

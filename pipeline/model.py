@@ -340,7 +340,12 @@ class CallLine(Frozen):
 
 
 class Enriched(Frozen):
-    """One line of OUT.jsonl, schema version 1."""
+    """One line of OUT.jsonl, schema version 1.
+
+    >>> line = '{"row":17,"lead_id":"4711","status":"not_found","input":{},"enriched_at":"2026-11-23T02:00:04Z"}'
+    >>> Enriched.model_validate_json(line).status
+    <Status.NOT_FOUND: 'not_found'>
+    """
 
     schema_version: int = 1
     row: int

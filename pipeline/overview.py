@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.model import Status
 from pipeline.observe.summary import finish_date, flips_json
+from pipeline.observe.told import past_json
 from pipeline.protocol import iso
 from pipeline.session import Parts, account_of, finish_days, limits_of, state_path
+from pipeline.spending import NOTHING_SPENT, spending
 from pipeline.store import Store
 from pipeline.store.ledger import Usage
 
@@ -30,7 +32,8 @@ def overview(settings: Settings) -> dict[str, Any]:
     }
     if not path.exists():
         nothing = Usage(0, 0, None, None, None, None)
-        return told | {"flips": [], "jobs": [], "finish": _finish(None, 0)} | _spendable(limits, nothing, 0.0)
+        told |= {"flips": [], "jobs": [], "finish": _finish(None, 0)} | past_json(NOTHING_SPENT)
+        return told | _spendable(limits, nothing, 0.0)
     with Store.open(path, account_of(settings), inline=True) as store:
         now = time.time() + store.ledger.clock_offset(time.time())
         usage = store.ledger.usage(limits.window, limits.quota, now)
@@ -38,6 +41,7 @@ def overview(settings: Settings) -> dict[str, Any]:
         pending = sum(job[Status.PENDING.value] for job in jobs)
         finish = _finish(finish_days(store, limits, usage, pending, now), pending)
         told |= {"flips": flips_json(store.ledger.flips()), "jobs": jobs, "finish": finish}
+        told |= past_json(spending(store, limits, now))
     return told | _spendable(limits, usage, now)
 
 

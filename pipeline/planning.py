@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline import forecast
-from pipeline.app import policies_of
+from pipeline.app import policies_of, run_of
 from pipeline.errors import ConfigError
 from pipeline.forecast import History, Span
 from pipeline.model import PLANS, Endpoint
 from pipeline.observe.planned import OnPlan, Planned, Savings
-from pipeline.session import Parts, account_of, limits_of, state_path
+from pipeline.observe.told import Ahead
+from pipeline.quota import DAY
+from pipeline.session import Parts, Session, account_of, limits_of, state_path
 from pipeline.sources import open_source
 from pipeline.store import Store
 from pipeline.store.ledger import Usage
@@ -126,7 +129,7 @@ def _thinned(source: Source) -> int:
     with Path(source.path).open("rb") as file:
         piece = file.read(MEASURED)
     rows = source.fingerprint.size * piece.count(b"\n") // max(1, len(piece))
-    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length()
+    return _thinning(rows)
 
 
 def _saved(total: Total, history: History) -> Savings:
@@ -150,6 +153,37 @@ def _on(asked: Span, daily: int, used: int) -> Span | None:
     if daily < 1:
         return None
     return forecast.each(asked, lambda n: forecast.days(n, left=max(0, daily - used), daily=daily))
+
+
+def ahead_of(opened: Session, job: Job, now: float) -> Ahead | None:
+    """What a job's unfinished rows still take, by the rules of `plan`; None if there are none."""
+    store, limits = opened.store, opened.budget.limits
+    pending = store.jobs.counts(job.id).pending
+    if not pending:
+        return None
+    run = run_of(opened, job)
+    tally = Tally(Books(store, job, now), run.columns[0], run.policy, EXACT, _thinning(pending))
+    tally.read_again(map(run.lead, store.jobs.unfinished(job.id)))
+    total, usage = tally.total(), opened.usage()
+    history, _ = _history(store, run.policy)
+    asked, daily = forecast.requests(total.backlog, history), limits.quota - limits.reserve_requests
+    used = usage.used + usage.under_way
+    days, waits = _on(asked, daily, used), _waits(store, job, now)
+    if days is not None:
+        days = forecast.each(days, lambda n: max(n, waits))
+    curve = forecast.curve(total.backlog, history, left=max(0, daily - used), daily=daily) if days else []
+    return Ahead(asked, days, curve, total.leads, total.error)
+
+
+def _waits(store: Store, job: Job, now: float) -> int:
+    """Days until the first of a job's unfinished rows may be asked again; 0 if one may now."""
+    due = None if store.jobs.ready(job.id, 1) else store.jobs.next_due(job.id)
+    return 0 if due is None else math.ceil(max(0.0, due - now) / DAY)
+
+
+def _thinning(rows: int) -> int:
+    """How often to halve the companies that are looked at, so that a part of so many rows is left."""
+    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length()
 
 
 def _refuse_nothing_a_day(settings: Settings) -> None:

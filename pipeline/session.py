@@ -8,8 +8,7 @@ import math
 import signal
 import time
 import uuid
-from collections import Counter
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,11 +18,12 @@ from urllib.parse import urlsplit
 
 from pipeline.budget import Budget
 from pipeline.credit import Ceilings
-from pipeline.events import CreditsForgotten, Event, RequestsLost, RowFinished
+from pipeline.events import CreditsForgotten, Event, RequestsLost
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
 from pipeline.model import Answer, Lead, Policy, Stop
-from pipeline.observe.summary import Saved, days_needed
+from pipeline.observe.summary import days_needed
+from pipeline.observe.tallies import Tallies
 from pipeline.planner import Ask, next_step, recall
 from pipeline.quota import DAY, Window
 from pipeline.settings import FOREVER
@@ -52,23 +52,6 @@ YOUNG: Final = 20_000
 """New objects after which a run looks for cyclic garbage."""
 
 
-@dataclass(slots=True)
-class Tallies:
-    """Counts what the events of a run tell."""
-
-    saved: Saved = field(default_factory=Saved)
-    finished: Counter[int] = field(default_factory=Counter)
-
-    def __call__(self, event: Event) -> None:
-        """Take note of an event."""
-        if isinstance(event, RowFinished):
-            self.finished[event.job] += 1
-            self.saved.shared += event.shared
-            self.saved.cached += event.cached
-            self.saved.search_confirmed_email += event.verify_saved
-            self.saved.search_gave_phone += event.phones_saved
-
-
 # --- the parts of a run -------------------------------------------------------------------------------
 
 
@@ -87,7 +70,10 @@ def steady_clock(wall: Callable[[], float] = time.time, uptime: Callable[[], flo
 
 @dataclass(slots=True)
 class Parts:
-    """Things a run is made of, and the places where tests put other clocks and executors."""
+    """Things a run is made of, and the places where tests put other clocks and executors.
+
+    `signals`: the process is ours, so signals end the run in good order, and its garbage collector is ours to set.
+    """
 
     settings: Settings
     tell: Callable[[Event], None]
@@ -262,7 +248,7 @@ async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
     """Connect to the API; the stop time ends the run in good order."""
     await _note_key(session, key)
     connect = session.parts.connect or _client
-    with _stop_at(session), _few_collections():
+    with _stop_at(session), _few_collections() if session.parts.signals else nullcontext():
         async with connect(session, key) as sender:
             erased = session.store.erasing.erased()
             fetcher = Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)

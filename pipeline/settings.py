@@ -37,7 +37,11 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Settings(BaseModel):
-    """All settings of a run, checked."""
+    """All settings of a run, checked; the README's configuration table says what each is for.
+
+    >>> Settings(plan="starter", wait_up_to="30m").wait_up_to
+    1800.0
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -194,10 +198,10 @@ class Settings(BaseModel):
         else:
             raise ConfigError(
                 "There is no API key.",
-                "Set LEADCONTACT_API_KEY (also in a .env file), or use --api-key-file or --api-key-command; "
-                "to try things without a key, add --sandbox.",
+                "Run leadcontact init, which asks for it, or set LEADCONTACT_API_KEY (also in a .env file), "
+                "--api-key-file or --api-key-command; to try things without a key, add --sandbox.",
             )
-        return _checked_key(text.strip(), place)
+        return checked_key(text.strip(), place)
 
     def stop_moment(self, now: float) -> float | None:
         """The next local time of `stop_at`, in Unix seconds."""
@@ -218,7 +222,8 @@ def _folds(at: datetime) -> tuple[int, ...]:
 # --- the key ------------------------------------------------------------------------------------------
 
 
-def _checked_key(key: str, place: str) -> str:
+def checked_key(key: str, place: str) -> str:
+    """Refuse what can be no key, naming the place it came from and not the key. Raises ConfigError."""
     if not key:
         raise ConfigError(f"The API key in {place} is blank.", "Put the key from Settings > API Access there.")
     if not key.isascii() or not key.isprintable() or " " in key:

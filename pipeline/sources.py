@@ -165,6 +165,16 @@ def open_source(
     return Source(path, begin)
 
 
+def look(path: str) -> tuple[str, list[cols.Header]]:
+    """Say how a list would be read, and name its columns, whatever they mean. Raises as `open_source` does."""
+    stream = rawtext.Stream(path, _opened(path))
+    try:
+        begun = _begun(stream, Path(path).suffix.lower(), None)
+        return _read_as(begun), begun.headers
+    finally:
+        stream.close()
+
+
 def _opened(path: str) -> BinaryIO:
     if not path:
         raise UsageError("The list has no name.", "Name a file, or - for stdin.")
@@ -189,11 +199,14 @@ def _fingerprint(path: str) -> Fingerprint | None:
 
 
 def _description(begun: _Begun, found: cols.Columns) -> str:
+    return f"{_read_as(begun)}; {cols.described(found, len(begun.headers))}"
+
+
+def _read_as(begun: _Begun) -> str:
     delimiter = "tab" if begun.delimiter == "\t" else f'"{begun.delimiter}"'
     doubt = rawtext.doubt(begun.stream, begun.encoding)
     shape = f"CSV, delimiter {delimiter}" if begun.format == "csv" else "JSONL"
-    read_as = f"{begun.stream.name}: {shape}, {rawtext.label(begun.encoding)}{doubt}"
-    return f"{read_as}; {cols.described(found, len(begun.headers))}"
+    return f"{begun.stream.name}: {shape}, {rawtext.label(begun.encoding)}{doubt}"
 
 
 def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:

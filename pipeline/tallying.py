@@ -132,12 +132,22 @@ class Tally:
                 self._take(mark, record)
                 skip = BITS - self._thinned
 
+    def read_again(self, leads: Iterable[Lead]) -> None:
+        """Count rows that were taken in before, read as a run reads them."""
+        for lead in leads:
+            self._rows += 1
+            mark = mark_of(lead.company, lead.domain or lead.email)
+            if not mark >> (BITS - self._thinned):
+                self._count(mark, lead)
+
     def _take(self, mark: int, record: Record) -> None:
         values = record.values if record.error is None else {**record.values, UNREADABLE: record.error}
-        lead = lead_of(record.row, values, self._columns)
+        self._count(mark, lead_of(record.row, values, self._columns))
+
+    def _count(self, mark: int, lead: Lead) -> None:
         subject = subject_of(lead)
         kind = self._kind(lead, subject)
-        identity = _identity(lead, subject, kind, values)
+        identity = _identity(lead, subject, kind, lead.input)
         if identity in self._leads:
             self._repeats.append((mark, kind))
             return

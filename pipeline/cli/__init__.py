@@ -8,14 +8,18 @@ import sys
 import click
 
 from pipeline import __version__
+from pipeline.cli.completion import completion
 from pipeline.cli.doctor import doctor
 from pipeline.cli.enrich import enrich, resume
 from pipeline.cli.forget import forget
+from pipeline.cli.help import example, manual
+from pipeline.cli.init import init
 from pipeline.cli.plan import plan
 from pipeline.cli.purge import purge
 from pipeline.cli.push import push
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
+from pipeline.cli.report import report
 from pipeline.cli.sandbox import sandbox
 from pipeline.cli.status import status
 from pipeline.cli.verify import verify
@@ -33,13 +37,30 @@ def cli() -> None:
 
     \b
     leadcontact enrich data/leads.csv --sandbox -o out.jsonl     try it, without a key
+    leadcontact init                                             plan, key, list: then it is ready
     leadcontact enrich leads.csv -o leads.jsonl --plan starter   a list becomes enriched JSONL
     leadcontact status                                           what is used, what is left
     """
 
 
-for command in (enrich, resume, push, verify, plan, refresh, status, replay, forget, purge, doctor, sandbox):
-    cli.add_command(command)
+for command in (
+    enrich,
+    resume,
+    push,
+    verify,
+    plan,
+    refresh,
+    status,
+    report,
+    replay,
+    forget,
+    purge,
+    doctor,
+    sandbox,
+    init,
+    completion,
+):
+    cli.add_command(manual(command))
 
 
 def _refuse_odd_bytes(arguments: list[str]) -> None:
@@ -60,6 +81,7 @@ def main() -> None:
         code = cli(prog_name="leadcontact", standalone_mode=False)
     except click.UsageError as error:
         error.show()
+        click.echo(example(error), err=True, nl=False)
         code = USAGE
     except click.exceptions.Abort:
         code = 130

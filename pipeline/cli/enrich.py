@@ -17,6 +17,7 @@ from pipeline.cli.options import (
     REPORTING,
     SAMPLE,
     SYSTEMS,
+    File,
     common,
 )
 from pipeline.cli.push import check_targets, push_after
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
-@click.argument("leads")
-@click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
+@click.argument("leads", type=File())
+@click.option(
+    "-o", "--output", "out", type=File(), required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout."
+)
 @common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
     """Enrich LEADS into OUT.jsonl: one line a row. hubspot:LIST_ID reads a list of HubSpot's.
@@ -55,7 +58,7 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
-@click.argument("jobs", nargs=-1)
+@click.argument("jobs", nargs=-1, type=File())
 @common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.

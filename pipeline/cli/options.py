@@ -27,6 +27,18 @@ class Columns(click.ParamType[tuple[str, str]]):
         return name.strip(), header
 
 
+class File(click.ParamType[str]):
+    """The name of a file; whether it is there is for others to say, in a sentence. The shell completes it."""
+
+    name = "file"
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+        """Leave it to the shell."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
 def _flag(name: str, text: str) -> Callable[[F], F]:
     return click.option(name, is_flag=True, default=None, help=text)
 
@@ -40,8 +52,12 @@ def _text(name: str, metavar: str, text: str, choices: tuple[str, ...] = ()) -> 
     return click.option(name, type=kind, metavar=None if choices else metavar, default=None, help=text)
 
 
+def _file(name: str, metavar: str, text: str) -> Callable[[F], F]:
+    return click.option(name, type=File(), metavar=metavar, default=None, help=text)
+
+
 CONFIG = (
-    _text("--config", "FILE.toml", "Settings in a file; a .env beside it is read too."),
+    _file("--config", "FILE.toml", "Settings in a file; a .env beside it is read too."),
     _text("--account", "NAME", "Whose quota and credits: one name a customer."),
     _text(
         "--plan",
@@ -51,9 +67,9 @@ CONFIG = (
     ),
     _count("--daily-quota", "Requests a day, instead of the plan's."),
     _text("--base-url", "URL", "The API's address."),
-    _text("--api-key-file", "FILE", "Read the key from a file."),
+    _file("--api-key-file", "FILE", "Read the key from a file."),
     _text("--api-key-command", "COMMAND", "Read the key from a secret manager's command."),
-    _text("--state", "PATH", "The state file: one for all jobs."),
+    _file("--state", "PATH", "The state file: one for all jobs."),
     _flag("--sandbox", "Use a local server with invented people; no key, its own state."),
 )
 PACE = (
@@ -109,7 +125,7 @@ INPUT = (
     _flag("--prune", "Drop unfinished rows that the list no longer has."),
 )
 CLOSING = (
-    _text("--summary", "FILE.json", "Write the closing summary as JSON too."),
+    _file("--summary", "FILE.json", "Write the closing summary as JSON too."),
     _flag("--strict", "A pause with work left exits with 75 instead of 0."),
 )
 REPORTING = (
@@ -118,6 +134,18 @@ REPORTING = (
     _flag("--quiet", "Only warnings and errors."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
 )
+
+
+SECTIONS = {
+    "The list": INPUT,
+    "Account, key and state": CONFIG,
+    "What is asked and what counts": POLICY,
+    "Pace": PACE,
+    "How much": LIMITS + SAMPLE,
+    "Other systems": PUSH + SYSTEMS,
+    "What is told": CLOSING + REPORTING,
+}
+"""Under which title the help shows a group's options."""
 
 
 def common(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[F], F]:

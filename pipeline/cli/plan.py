@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import CONFIG, INPUT, LIMITS, POLICY, REPORTING, common
+from pipeline.cli.options import CONFIG, INPUT, LIMITS, POLICY, REPORTING, File, common
 from pipeline.cli.running import Context, guarded, prepare, print_json
 
 
 @click.command(short_help="What a list would take: requests, credits, days; spends nothing.")
-@click.argument("leads")
-@click.option("-o", "--output", "out", metavar="OUT.jsonl", help="Count only what this output's job has left.")
+@click.argument("leads", type=File())
+@click.option(
+    "-o", "--output", "out", type=File(), metavar="OUT.jsonl", help="Count only what this output's job has left."
+)
 @common(INPUT, CONFIG, POLICY, LIMITS, REPORTING)
 def plan(leads: str, out: str | None, **options: Any) -> int:
     """Say what LEADS would take before anything is spent: requests, credits, days and leads complete by day.

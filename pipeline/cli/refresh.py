@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.enrich import finish, spend
-from pipeline.cli.options import CLOSING, CONFIG, LIMITS, PACE, POLICY, REPORTING, SAMPLE, common
+from pipeline.cli.options import CLOSING, CONFIG, LIMITS, PACE, POLICY, REPORTING, SAMPLE, File, common
 from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Ask again what has grown stale; what was found stays.")
-@click.argument("job")
+@click.argument("job", type=File())
 @click.option("--older-than", metavar="AGE", required=True, help="How old an answer is stale: 90d, 48h.")
 @click.option("--dry-run", is_flag=True, help="Say how many rows and requests it would be; spend nothing.")
 @common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)

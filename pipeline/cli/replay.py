@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CONFIG, REPORTING, common
+from pipeline.cli.options import CONFIG, REPORTING, File, common
 from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
 from pipeline.words import counted
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Failed or refused rows back to pending; spends nothing.")
-@click.argument("job")
+@click.argument("job", type=File())
 @click.option("--reason", metavar="TEXT", default="", help="Only rows whose reason holds this text.")
 @click.option("--since", metavar="TIME", default="", help="Only rows finished since then: 2d, 36h, 2026-11-20.")
 @click.option("--dry-run", is_flag=True, help="Say what it would do and change nothing.")

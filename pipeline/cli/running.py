@@ -46,8 +46,6 @@ REPEATED = ("config", "account", "plan", "daily_quota", "base_url", "api_key_fil
 """Options without which the next command would look elsewhere."""
 
 WORK_LEFT = 75
-SANDBOX_KEY = "lc_test_sandbox"
-SANDBOX_TOKEN = "pat-sandbox"  # noqa: S105 - opens nothing but the sandbox
 
 
 @dataclass(slots=True)
@@ -157,18 +155,10 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def parts(context: Context) -> AsyncIterator[Parts]:
     """Make the parts of a run, with the sandbox in place of the API if that is wanted."""
-    from pipeline.session import Parts
+    from pipeline.sandboxed import parts_for
 
-    made = Parts(context.settings, context.log.event, context.log.say)
-    context.log.run = made.owner[:8]
-    if not context.settings.sandbox:
-        yield made
-        return
-    from pipeline.sandbox import Sandbox, SandboxOptions
-
-    options = SandboxOptions(key=SANDBOX_KEY, credits=10_000, latency=(0.02, 0.08), hubspot=True)
-    async with Sandbox(options) as sandbox:
-        made.settings = beside(settings_for(context.settings, sandbox.base_url), sandbox.hubspot_url)
+    async with parts_for(context.settings, context.log.event, context.log.say, signals=True) as made:
+        context.log.run = made.owner[:8]
         yield made
 
 
@@ -184,27 +174,6 @@ def print_json(**told: object) -> None:
     import orjson
 
     print(orjson.dumps({"schema_version": 1, **told}, option=orjson.OPT_INDENT_2).decode())
-
-
-def settings_for(settings: Settings, base_url: str) -> Settings:
-    """Point the settings at a sandbox."""
-    from pydantic import SecretStr
-
-    return settings.model_copy(update={"base_url": base_url, "api_key": SecretStr(SANDBOX_KEY)})
-
-
-def beside(settings: Settings, hubspot_url: str) -> Settings:
-    """Put the sandbox's own HubSpot beside it, unless one on this machine was named: no invented person leaves."""
-    from urllib.parse import urlsplit
-
-    from pydantic import SecretStr
-
-    from pipeline.written import is_loopback
-
-    if is_loopback(urlsplit(settings.hubspot_url).hostname or ""):
-        return settings
-    token = SecretStr(SANDBOX_TOKEN)
-    return settings.model_copy(update={"hubspot_url": hubspot_url, "hubspot_access_token": token})
 
 
 def exit_code(report: Report, settings: Settings) -> int:

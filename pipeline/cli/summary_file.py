@@ -1,4 +1,4 @@
-"""`--summary FILE.json`: refused where it would overwrite what matters, written whole or not at all."""
+"""Files written besides the output: refused where they would overwrite what matters, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pipeline.settings import Settings
 
+PAGE = b"<!DOCTYPE html>"
+"""How a report begins, and any page that may be written over by one."""
+
 
 def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) -> None:
     """Refuse a summary that is the list, an output, the state or a configuration, before anything is spent.
@@ -21,39 +24,75 @@ def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) 
     `names` are files of this command line; `said` whether the summary was an option of it. Raises UsageError,
     ConfigError where another place named the file, or StateError if no file can be written there.
     """
-    if settings.summary is None:
-        return
+    if settings.summary is not None:
+        complaint = UsageError if said else ConfigError
+        _refuse(settings, Path(settings.summary), names, ("summary", "--summary"), complaint)
+
+
+def refuse_report(settings: Settings, path: Path, names: Iterable[str]) -> None:
+    """Refuse a report in such a place, or in that of any file that is no page. Raises UsageError or StateError."""
+    _refuse(settings, path, names, ("report", "-o"), UsageError)
+    place = path.expanduser()
+    if place.exists() and not _is_page(place):
+        raise UsageError(f"{path} is there already and is no report.", "Name another file with -o.")
+
+
+def _refuse(
+    settings: Settings,
+    path: Path,
+    names: Iterable[str],
+    words: tuple[str, str],
+    complaint: type[UsageError | ConfigError],
+) -> None:
     from pipeline.session import state_path
     from pipeline.store import Store
 
+    what, option = words
     state = state_path(settings)
     books = [f"{state}{end}" for end in ("", "-wal", "-shm")]
     taken: list[str | Path] = [*names, *books, *Store.files(state), *filter(None, (settings.api_key_file,))]
-    place = Path(settings.summary).expanduser()
+    place = path.expanduser()
     if any(_same(place, Path(other).expanduser()) for other in taken):
-        complaint = UsageError if said else ConfigError
         raise complaint(
-            f"The summary {place} would overwrite a file that this command needs.",
-            "Name another file with --summary.",
+            f"The {what} {place} would overwrite a file that this command needs.", f"Name another file with {option}."
         )
     if not _can_be_file(place):
-        raise StateError(f"The summary {place} cannot be written: no file can be there.", "Check --summary.")
+        raise StateError(f"The {what} {place} cannot be written: no file can be there.", f"Check {option}.")
 
 
 def write_summary(path: Path, text: str) -> None:
     """Put a summary in place, readable by its owner only; a reader sees the old one or the new one."""
-    place = path.expanduser().resolve()
+    write_told(path, text, "summary", "--summary")
+
+
+def write_told(path: Path, text: str, what: str, option: str) -> None:
+    """Put a file in place, readable by its owner only; a reader sees the old one or the new one."""
     try:
-        number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(place)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_private(path, text)
     except OSError as error:
-        raise StateError(f"The summary {path} cannot be written ({error.strerror}).", "Check --summary.") from error
+        raise StateError(f"The {what} {path} cannot be written ({error.strerror}).", f"Check {option}.") from error
+
+
+def _is_page(place: Path) -> bool:
+    try:
+        with place.open("rb") as file:
+            start = file.read(len(PAGE))
+    except OSError:
+        return False
+    return not start or start == PAGE
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600, whole or not at all. Raises OSError."""
+    place = path.expanduser().resolve()
+    number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(place)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _can_be_file(place: Path) -> bool:

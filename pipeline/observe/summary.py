@@ -85,6 +85,11 @@ class Report:
         return sum(job.counts.pending for job in self.jobs)
 
     @property
+    def trouble(self) -> str | None:
+        """What somebody should look at, in a sentence; None after a normal night, also one that only paused."""
+        return self.stopped.sentence if self.stopped.why in UNSURE else "; ".join(self.unusable) or None
+
+    @property
     def finish_date(self) -> str | None:
         """The day by which the pending rows should be done, if that can be told."""
         if not self.pending or self.finish_days is None or self.stopped.why in UNSURE:

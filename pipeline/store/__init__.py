@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
 from pipeline.store.locks import Locks
+from pipeline.store.past import Past
 from pipeline.store.sql import MIGRATIONS, SQL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 VERSION = 3
@@ -36,7 +38,7 @@ class Store:
     """An open state file.
 
     `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
-    before its time, `deliveries` for what was pushed elsewhere.
+    before its time, `past` for what happened so far, `deliveries` for what was pushed elsewhere.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Store:
     locks: Locks
     erasing: Erasing
     deliveries: Deliveries
+    past: Past
     _committer: Committer
     _reader: sqlite3.Connection
 
@@ -78,6 +81,7 @@ class Store:
             locks=locks,
             erasing=Erasing(committer, reader, account_id),
             deliveries=Deliveries(committer, reader, account_id),
+            past=Past(reader, account_id),
             _committer=committer,
             _reader=reader,
         )
@@ -115,6 +119,15 @@ class Store:
                 return db.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
         except sqlite3.Error:
             return True
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside as of one moment, whatever other processes do meanwhile."""
+        self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._reader.execute("COMMIT")
 
     def accounts(self) -> list[str]:
         """Every account this file knows."""

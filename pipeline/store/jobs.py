@@ -22,6 +22,7 @@ from pipeline.store.records import (
     READY,
     Committed,
     Counts,
+    Did,
     Finish,
     Intake,
     Job,
@@ -358,9 +359,9 @@ class Jobs:
         """Note that a run started."""
         await self._run(SQL["begin_run"], (self._account, owner, now))
 
-    async def end_run(self, owner: str, stop: str, requests: int, now: float) -> None:
-        """Note how a run ended."""
-        await self._run(SQL["end_run"], (now, stop, requests, owner))
+    async def end_run(self, owner: str, stop: str, requests: int, now: float, did: Did) -> None:
+        """Note how a run ended and what it did."""
+        await self._run(SQL["end_run"], (now, stop, requests, *did, owner))
 
     def key_mark(self) -> str | None:
         """The short hash of the key last used with this account."""

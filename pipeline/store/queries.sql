@@ -242,7 +242,8 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copied' ORDER BY
 INSERT INTO run (account, owner, started_at) VALUES (?, ?, ?);
 
 -- :end_run
-UPDATE run SET ended_at = ?, stop = ?, requests = ? WHERE owner = ?;
+UPDATE run SET ended_at = ?, stop = ?, requests = ?, finished = ?, shared = ?, answered = ?, sure_emails = ?,
+sure_phones = ? WHERE owner = ?;
 
 -- :answered_companies
 SELECT count(*) FROM company WHERE job = ? AND rank = 2 AND waiting > 0;

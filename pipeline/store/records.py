@@ -147,6 +147,16 @@ class Counts:
         return self.by_status[Status.PENDING]
 
 
+class Did(NamedTuple):
+    """What a run did: rows that got their line, and requests that were not needed, by the rule that saved them."""
+
+    finished: int = 0
+    shared: int = 0
+    answered: int = 0
+    sure_emails: int = 0
+    sure_phones: int = 0
+
+
 @dataclass(slots=True)
 class Intake:
     """One reading of a list into a job; remembers only what it needs to tell duplicates from old rows."""

@@ -159,7 +159,12 @@ CREATE TABLE run (
     started_at   REAL    NOT NULL,
     ended_at     REAL,
     stop         TEXT,
-    requests     INTEGER NOT NULL DEFAULT 0
+    requests     INTEGER NOT NULL DEFAULT 0,
+    finished     INTEGER,                   -- rows that got their line, and the requests that were not needed, by rule;
+    shared       INTEGER,                   -- NULL: it did not come to its end, or an older program ran it
+    answered     INTEGER,
+    sure_emails  INTEGER,
+    sure_phones  INTEGER
 ) STRICT;
 
 -- What was pushed into another system, so that a push goes on where it stopped and forgetting can say where.

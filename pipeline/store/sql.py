@@ -9,5 +9,5 @@ def _load(file: str) -> dict[str, str]:
     return {name.strip(): body.strip() for name, _, body in (block.partition("\n") for block in blocks)}
 
 
-SQL = _load("queries.sql") | _load("refreshing.sql") | _load("delivering.sql")
+SQL = _load("queries.sql") | _load("refreshing.sql") | _load("past.sql") | _load("delivering.sql")
 MIGRATIONS = _load("migrations.sql")

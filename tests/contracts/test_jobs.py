@@ -11,7 +11,8 @@ from pipeline.errors import ConfigError
 from pipeline.model import Status
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.store import Store
-from pipeline.store.records import Committed, Progress
+from pipeline.store.past import Night
+from pipeline.store.records import Committed, Did, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,7 +250,12 @@ async def test_the_account_of_a_job_is_named_with_the_way_to_it(path: Path, asks
 async def test_runs_and_the_keys_mark_are_noted(store: Store) -> None:
     """What each night did is kept, and whether the key is another one than last time can be told."""
     await store.jobs.begin_run("a", NOW)
-    await store.jobs.end_run("a", "quota", 25, NOW + 60)
+    await store.jobs.end_run("a", "quota", 25, NOW + 60, Did(7, 6, 5, 4, 3))
+    await store.jobs.begin_run("b", NOW + 90)
+    assert store.past.nights() == [
+        Night("a", NOW, NOW + 60, "quota", 25, Did(7, 6, 5, 4, 3)),
+        Night("b", NOW + 90, None, None, 0, None),
+    ]
     assert store.jobs.key_mark() is None
     await store.jobs.set_key_mark("ab12")
     assert store.jobs.key_mark() == "ab12"

@@ -47,6 +47,8 @@ OTHERS = (
     ("resume", "--json", "--log-level", "debug"),
     ("plan", "leads.csv", "-o", "out.jsonl"),
     ("plan", "leads.csv", "--json"),
+    ("report", "out.jsonl", "-o", "report.html"),
+    ("report", "out.jsonl", "--json"),
     ("replay", "out.jsonl", "--dry-run"),
     ("replay", "out.jsonl", "--json"),
     ("refresh", "out.jsonl", "--older-than", "1s", "--json", "--log-level", "debug"),

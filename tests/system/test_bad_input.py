@@ -184,7 +184,7 @@ def test_the_named_encoding_reads_what_was_not_utf8(tmp_path: Path) -> None:
 ENRICH = ("enrich", "good.csv", "-o", "out.jsonl")
 KEYED = {"LEADCONTACT_API_KEY": KEY}
 SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str], int, tuple[str, ...]]] = {
-    "no key": (ENRICH, {}, 78, ("There is no API key.", "Set LEADCONTACT_API_KEY", "--sandbox")),
+    "no key": (ENRICH, {}, 78, ("There is no API key.", "leadcontact init", "--sandbox")),
     "blank key": (
         ENRICH,
         {"LEADCONTACT_API_KEY": "  "},
@@ -223,7 +223,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str], int, tuple[str, ...]]
         ("Results on standard output", "--job NAME"),
     ),
     "a field nobody knows": ((*ENRICH, "--column", "compny=Name"), KEYED, 64, ("names no field", "company")),
-    "a job nobody knows": (("resume", "nowhere.jsonl"), KEYED, 64, ("There is no job nowhere.jsonl", "Jobs of this")),
+    "a job nobody knows": (("resume", "nowhere.jsonl"), KEYED, 64, ("There is no job nowhere.jsonl", "begin with")),
 }
 
 

@@ -145,6 +145,7 @@ async def test_json_has_a_stable_schema_on_stdout(tmp_path: Path) -> None:
         "finish",
         "credits",
         "flips",
+        *("requests", "saved", "nights"),
     }
     assert status.keys() == keys
     assert (status["schema_version"], status["jobs"][0]["leads"], status["quota"]["requests"]) == (1, 3, 25)

@@ -44,6 +44,7 @@ from pipeline.sinks.jsonl import JsonlOutput, StdoutOutput
 from pipeline.sources import open_source
 from pipeline.suppress_list import suppressed_by
 from pipeline.suppressed import is_address
+from pipeline.targets import LIST, hubspot_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -74,8 +75,7 @@ async def _make(parts: Parts, kind: Kind, path: str, out: str) -> Report:
     settings = parts.settings
     name, output = _names(settings, out)
     settings.quota  # noqa: B018 - raises before anything is opened if the plan has no number
-    fields = COMPANY_FIELDS if kind is Kind.PROSPECT else FIELDS
-    source = open_source(path, columns=settings.headers, encoding=settings.encoding, fields=fields)
+    source = await _source(parts, path, COMPANY_FIELDS if kind is Kind.PROSPECT else FIELDS)
     if kind is Kind.ENRICH:
         _refuse_without_email(settings, source)
     suppressed_by(settings, settings.policy.judgement.suppress)  # raises before anything is begun
@@ -100,6 +100,15 @@ async def resume(parts: Parts, names: Iterable[str], said: Iterable[str] = ()) -
         finally:
             for lock in locks:
                 lock.release()
+
+
+async def _source(parts: Parts, path: str, fields: Sequence[str]) -> Source:
+    settings = parts.settings
+    if not path.startswith(LIST):
+        return open_source(path, columns=settings.headers, encoding=settings.encoding, fields=fields)
+    async with session(parts) as opened:
+        contacts = await hubspot_list(opened, path)
+    return open_source("-", columns=settings.headers, stdin=contacts, name=path, fields=fields)
 
 
 def _names(settings: Settings, out: str) -> tuple[str, str]:

@@ -8,19 +8,11 @@ import aiohttp
 
 from pipeline import __version__
 from pipeline.errors import Ambiguous, NotSent
+from pipeline.failures import NEVER_LEFT, read_at_most, told
 from pipeline.protocol import MAX_BODY, RawReply
 
 if TYPE_CHECKING:
     from pipeline.model import Permit
-
-NEVER_LEFT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
-"""Failures before a byte of the request was written: connect, DNS, TLS, a proxy's no, no free connection."""
-
 
 TOO_LONG = b"an answer longer than %d bytes" % MAX_BODY
 """What is kept of one: no JSON, so that it means nothing, now or when the journal is read again."""
@@ -65,42 +57,18 @@ class Client:
             async with self._session.post(url, data=question.body, allow_redirects=False) as response:
                 return await _read(response)
         except NEVER_LEFT as error:
-            raise NotSent(_told(error)) from error
+            raise NotSent(told(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise Ambiguous(_told(error)) from error
-
-
-WORDS = (
-    (aiohttp.ClientConnectorDNSError, "{host} has no address"),
-    (aiohttp.ClientSSLError, "no secure connection to {host}"),
-    (aiohttp.ClientConnectorError, "no connection to {host}"),
-    (aiohttp.ConnectionTimeoutError, "no connection in time"),
-    (TimeoutError, "no answer in time"),
-    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
-)
-"""What is said of a failure; of any other its kind."""
-
-
-def _told(error: Exception) -> str:
-    host = getattr(error, "host", "")
-    if isinstance(getattr(error, "os_error", None), ConnectionRefusedError):
-        return f"connection refused by {host}"
-    return next((words.format(host=host) for kind, words in WORDS if isinstance(error, kind)), type(error).__name__)
+            raise Ambiguous(told(error)) from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> RawReply:
     """Read at most MAX_BODY bytes, after decompression; a larger answer is not kept, and so means nothing."""
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY:
-            response.close()
-            break
+    body = await read_at_most(response, MAX_BODY)
     headers = response.headers
     return RawReply(
         status=response.status,
-        body=b"".join(chunks) if size <= MAX_BODY else TOO_LONG,
+        body=TOO_LONG if body is None else body,
         retry_after=headers.get("Retry-After"),
         date=headers.get("Date"),
         location=headers.get("Location"),

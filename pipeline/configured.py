@@ -28,11 +28,22 @@ NO_OPTION: Final = frozenset(
         *("min_phone_confidence", "freshness_found", "freshness_not_found"),
         *("alert_webhook", "alert_webhook_kind", "alert_apprise", "alert_ping", "alert_quota_percents"),
         *("alert_credits_days", "alert_error_percent", "alert_finish_by", "alert_backlog_days"),
+        *("hubspot_access_token", "hubspot_properties", "hubspot_create", "hubspot_upsert", "webhook_secret"),
     }
 )
 """Settings that no option sets under their name."""
 
-TABLES: Final = {"alerts": "alert_"}
+SECRETS: Final = {
+    "api_key": "LEADCONTACT_API_KEY, .env or api_key_file",
+    "hubspot_access_token": "HUBSPOT_ACCESS_TOKEN or .env",
+    "webhook_secret": "LEADCONTACT_WEBHOOK_SECRET or .env",
+}
+"""Settings that stand in no configuration file, and where they belong."""
+
+THEIR_NAMES: Final = {"HUBSPOT_ACCESS_TOKEN": "LEADCONTACT_HUBSPOT_ACCESS_TOKEN"}
+"""Variables that others named."""
+
+TABLES: Final = {"alerts": "alert_", "hubspot": "hubspot_", "webhook": "webhook_"}
 """TOML tables whose keys are settings that begin so: `[alerts] webhook` is `alert_webhook`."""
 
 KEY_PLACES: Final = frozenset({"api_key", "api_key_file", "api_key_command"})
@@ -91,12 +102,12 @@ def _from_toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"The configuration {path} cannot be read ({reason}).", "Check --config.") from None
-    if "api_key" in told:
-        raise ConfigError(
-            f"The configuration {path} holds an api_key.",
-            "Configuration files get shared: put the key into LEADCONTACT_API_KEY, .env or api_key_file.",
-        )
     told = _flat(told, path)
+    for name in told.keys() & SECRETS:
+        raise ConfigError(
+            f"The configuration {path} holds {'an' if name[0] in 'aeiou' else 'a'} {name}.",
+            f"Configuration files get shared: put the key into {SECRETS[name]}.",
+        )
     for name in told:
         if name not in Settings.model_fields:
             raise _unknown(name, f"the configuration {path}", _alike(name))
@@ -142,7 +153,8 @@ def _dotenv(path: Path) -> dict[str, str]:
 def _from_environment(names: Mapping[str, str], place: str) -> tuple[dict[str, str], list[str]]:
     """Keep our settings; a name that resembles one is an error, any other of our prefix a warning."""
     found, warnings = {}, []
-    for name, value in names.items():
+    for told, value in names.items():
+        name = THEIR_NAMES.get(told, told)
         field = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or name == "LEADCONTACT_CONFIG":
             continue

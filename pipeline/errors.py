@@ -7,6 +7,7 @@
     ├── InternalError     70  tell us
     ├── StateError        74  mend or move the state file or the output
     ├── JobHeld           75  wait for the other run
+    ├── Unavailable       75  come again later: the other side is down, or takes no more today
     ├── KeyRefused        77  get another key
     └── ConfigError       78  mend the configuration
 
@@ -61,6 +62,12 @@ class StateError(PipelineError):
 
 class JobHeld(PipelineError):
     """Another run works on the same job."""
+
+    exit_code = 75
+
+
+class Unavailable(PipelineError):
+    """The system that was to take or give data is down, or takes no more today."""
 
     exit_code = 75
 

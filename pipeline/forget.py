@@ -44,6 +44,8 @@ class Forgotten:
     outputs: list[str] = field(default_factory=list)
     given_away: list[str] = field(default_factory=list)
     """Jobs on standard output that had lines of the person: nobody can take those back."""
+    pushed: list[str] = field(default_factory=list)
+    """Other systems they were pushed into, with their record there: what is in those is not ours to change."""
     unusable: list[str] = field(default_factory=list)
     emptied: bool = True
     """Whether the state's log was emptied too."""
@@ -52,7 +54,7 @@ class Forgotten:
     def nothing(self) -> bool:
         """Whether nothing was known of the person."""
         counts = (self.rows, self.reopened, self.mentions, self.answers_deleted, self.answers_cut)
-        return not any(counts) and not self.outputs
+        return not any(counts) and not self.outputs and not self.pushed
 
 
 async def forget(parts: Parts, address: str) -> Forgotten:
@@ -68,16 +70,19 @@ async def forget(parts: Parts, address: str) -> Forgotten:
             for job in opened.store.jobs.all():
                 stack.enter_context(held(opened, job))
         for opened in sessions:
-            await _forget_in(opened, erased, verify_question(email).key, told)
+            await _forget_in(opened, erased, email, told)
     told.emptied = Store.compact(path)
     return told
 
 
-async def _forget_in(opened: Session, erased: Erased, verify: bytes, told: Forgotten) -> None:
+async def _forget_in(opened: Session, erased: Erased, email: str, told: Forgotten) -> None:
     erasing, jobs = opened.store.erasing, opened.store.jobs.all()
+    pushed = opened.store.deliveries.of(erased.address_mark(email))
+    told.pushed += dict.fromkeys(f"{one.sink}{f' (record {one.record})' if one.record else ''}" for one in pushed)
+    await opened.store.deliveries.blank(pushed, erased)
     touched = erasing.touched(erased)
     found = {job.id: _Search(opened, job, erased, touched).found() for job in jobs}
-    found[0] = Erasure(questions={verify})
+    found[0] = Erasure(questions={verify_question(email).key})
     gone = {key for erasure in found.values() for key in erasure.questions}
     cut = [body for key, bodies in touched.items() if key not in gone for body in bodies]
     told.answers_cut += len(cut)

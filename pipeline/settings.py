@@ -36,7 +36,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(written.listed)]
 Seconds = Annotated[float, BeforeValidator(written.seconds), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Percent = Annotated[int, Field(ge=1, le=100)]
-SecretUrl = Annotated[SecretStr, BeforeValidator(written.web_address)]
+SecretUrl = Annotated[SecretStr, BeforeValidator(written.told_address)]
 
 
 class Suppress(BaseModel):
@@ -112,6 +112,18 @@ class Settings(BaseModel):
     min_phone_confidence: Annotated[float, Field(ge=0, le=1)] = 0.90
     freshness_found: Annotated[float, BeforeValidator(written.seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
     freshness_not_found: Annotated[float, BeforeValidator(written.seconds), Field(ge=3600, le=7_776_000)] = 172_800.0
+
+    # other systems
+    push: Annotated[tuple[Literal["hubspot", "webhook"], ...], BeforeValidator(written.listed)] = ()
+    hubspot_access_token: SecretStr | None = None
+    hubspot_url: Annotated[str, AfterValidator(written.web_address)] = "https://api.hubapi.com"
+    hubspot_version: Annotated[str, Field(pattern=r"^(v3|\d{4}-\d{2})$")] = "v3"
+    hubspot_properties: Annotated[dict[str, str], BeforeValidator(written.headers)] = {}
+    hubspot_daily_calls: Annotated[int, Field(ge=1)] = 100_000
+    hubspot_create: bool = False
+    hubspot_upsert: str | None = None
+    webhook_url: Annotated[str, AfterValidator(written.web_address)] | None = None
+    webhook_secret: SecretStr | None = None
 
     # input and output
     job: str | None = None

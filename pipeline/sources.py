@@ -144,8 +144,9 @@ def open_source(
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
     fields: Sequence[str] = cols.FIELDS,
+    name: str = "stdin",
 ) -> Source:
-    """Look at a list ("-" is stdin) and say how it will be read; its rows are read by `records`.
+    """Look at a list ("-" is stdin, or what goes by `name`) and say how its rows will be read by `records`.
 
     `fields` are those to look for; without all of them, a list may also be plain lines. `columns` is the user's own
     field -> header, "" for none. Raises InputMissing, InputUnusable, UsageError (a field that does not exist) and
@@ -154,7 +155,7 @@ def open_source(
 
     def begin() -> tuple[_Begun, cols.Columns]:
         if path == "-":
-            stream = rawtext.Stream("stdin", stdin or sys.stdin.buffer, lent=True)
+            stream = rawtext.Stream(name, stdin or sys.stdin.buffer, lent=name == "stdin")
         else:
             stream = rawtext.Stream(path, _opened(path))
         try:

@@ -53,22 +53,27 @@ def file_or_table(value: object) -> object:
 
 
 def base_url(value: str) -> str:
-    """Only https leaves this machine, since every request carries the key."""
+    """The API's address."""
+    return web_address(value, "; the API's is https://api.leadcontact.ai/v1")
+
+
+def web_address(value: str, hint: str = "") -> str:
+    """Only https leaves this machine, since every request carries a key or personal data."""
     try:
         parts = urlsplit(value.strip())
         host = parts.hostname if parts.port != 0 else None
     except ValueError:  # its words may show the address, and with it a password
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise ValueError("is not a web address; the API's is https://api.leadcontact.ai/v1")
+        raise ValueError(f"is not a web address{hint}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("may not hold a user, a password, a query or a fragment")
-    if parts.scheme == "http" and not _loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https:// (plain http would show the key to the network)")
     return value.strip().rstrip("/")
 
 
-def web_address(value: object) -> object:
+def told_address(value: object) -> object:
     """Take an address to which something is told; it is a secret, so its words are in no complaint."""
     if not isinstance(value, str):
         return value
@@ -90,7 +95,8 @@ def addresses(value: object) -> object:
     return listed
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -18,6 +18,7 @@ from pipeline.cli.init import init
 from pipeline.cli.plan import plan
 from pipeline.cli.prospect import prospect
 from pipeline.cli.purge import purge
+from pipeline.cli.push import push
 from pipeline.cli.refresh import refresh
 from pipeline.cli.replay import replay
 from pipeline.cli.report import report
@@ -49,6 +50,7 @@ for command in (
     enrich,
     prospect,
     resume,
+    push,
     verify,
     plan,
     refresh,

@@ -6,8 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CLOSING, CONFIG, INPUT, LIMITS, PACE, POLICY, REPORTING, SAMPLE, File, common
-from pipeline.cli.running import Context, exit_code, guarded, parts, prepare, run
+from pipeline.cli.options import (
+    CLOSING,
+    CONFIG,
+    INPUT,
+    LIMITS,
+    PACE,
+    POLICY,
+    PUSH,
+    REPORTING,
+    SAMPLE,
+    SYSTEMS,
+    File,
+    common,
+)
+from pipeline.cli.push import check_targets, push_after
+from pipeline.cli.running import BROKEN_OFF, Context, exit_code, guarded, parts, prepare, run
 from pipeline.cli.summary_file import refuse_overwriting, write_summary
 
 if TYPE_CHECKING:
@@ -22,9 +36,9 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", "out", type=File(), required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout."
 )
-@common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
+@common(INPUT, CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def enrich(leads: str, out: str, **options: Any) -> int:
-    """Enrich LEADS into OUT.jsonl: one line a row.
+    """Enrich LEADS into OUT.jsonl: one line a row. hubspot:LIST_ID reads a list of HubSpot's.
 
     The same command again goes on where it stopped; nothing is asked twice.
 
@@ -40,12 +54,12 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 
         return await app.enrich(made, leads, out)
 
-    return guarded(lambda: _finish(*spend(options, work, (leads, out))))
+    return guarded(lambda: finish(*spend(options, work, (leads, out))))
 
 
 @click.command(short_help="Go on with unfinished jobs in one run, on one budget.")
 @click.argument("jobs", nargs=-1, type=File())
-@common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
+@common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
     """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
 
@@ -61,11 +75,16 @@ def resume(jobs: tuple[str, ...], **options: Any) -> int:
         said = [name for name in Questions.model_fields if options.get(name) is not None]
         return await app.resume(made, jobs, said)
 
-    return guarded(lambda: _finish(*spend(options, work)))
+    return guarded(lambda: finish(*spend(options, work)))
 
 
-def _finish(report: Report, context: Context) -> int:
-    return exit_code(report, context.settings)
+def finish(report: Report, context: Context) -> int:
+    """Push if that is wanted and nobody broke the run off; the run's exit code, else the push's."""
+    code = exit_code(report, context.settings)
+    if code in BROKEN_OFF:
+        return code
+    pushed = push_after(context, [job.name for job in report.jobs])
+    return code or pushed
 
 
 def spend(
@@ -73,6 +92,7 @@ def spend(
 ) -> tuple[Report, Context]:
     """Run something that spends on these files, show it while it goes, and close with the summary."""
     context = prepare(options)
+    check_targets(context)
     refuse_overwriting(context.settings, [*files, *context.files], said=options.get("summary") is not None)
     context.log.say(f"Plan {context.settings.plan_told}")
     report = run(lambda: _shown(context, work))

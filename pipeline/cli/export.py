@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import CONFIG, REPORTING, SUPPRESS, common
+from pipeline.cli.options import CONFIG, REPORTING, SUPPRESS, File, common
 from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
 from pipeline.cli.summary_file import is_taken
 from pipeline.errors import UsageError
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="A job's results again: CSV, Parquet, JSONL; spends nothing.")
-@click.argument("job")
-@click.option("-o", "--output", "out", required=True, metavar="FILE", help="x.csv, x.parquet, x.jsonl; - for stdout.")
+@click.argument("job", type=File())
+@click.option(
+    "-o", "--output", "out", type=File(), required=True, metavar="FILE", help="x.csv, x.parquet, x.jsonl; -"
+)
 @click.option("--columns", "wanted", metavar="LIST", default="", help="Only these: email,email_confidence,row …")
 @click.option("--partial", is_flag=True, help="Also what unfinished rows have so far.")
 @click.option("--since", metavar="TIME", default="", help="Only rows finished since then: 2d, 36h, 2026-11-20.")
@@ -32,7 +34,7 @@ def export(job: str, out: str, *, wanted: str, shape: str | None, **options: Any
 
     \b
     leadcontact export leads.jsonl -o leads.csv
-    leadcontact export leads.jsonl -o sure.csv --columns email,email_confidence,first_name,last_name --since 1d
+    leadcontact export leads.jsonl -o sure.csv --columns email,first_name,last_name --since 1d
     leadcontact export contacts.jsonl -o contacts.parquet
     """
     which = {"columns": tuple(filter(None, map(str.strip, wanted.split(",")))), "format": shape}

@@ -39,6 +39,8 @@ def _forget(context: Context, email: str) -> int:
         print_json(**asdict(told))
     else:
         click.echo(sentence(told))
+    for sink in told.pushed:
+        context.log.caution(f"Pushed earlier, and still there: {sink}. Erase it there too.")
     for problem in told.unusable:
         context.log.caution(problem)
     if told.given_away:

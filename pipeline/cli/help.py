@@ -27,6 +27,11 @@ EXITS = {
         ("75", "Could not be decided: not answered, or not allowed now."),
         ("77", "The key was refused; nothing more was sent."),
     ),
+    "push": (
+        ("0", "All that is sure was pushed."),
+        ("75", "The other system is down or takes no more today, or a run is under way: the next push goes on."),
+        ("77", "The token was refused, or lacks a scope."),
+    ),
     "forget": (("0", "Erased and kept out."), ("75", "A run is under way: forget again later.")),
     "doctor": (("0", "Nothing is wrong."), ("75, 77", "The API cannot be reached, or refused the key.")),
 }

@@ -114,6 +114,16 @@ POLICY = (
     *MIN_CONFIDENCE,
     *QUESTIONS,
 )
+PUSH = (_text("--push", "LIST", "Push what is sure when the run ends: hubspot, webhook."),)
+SYSTEMS = (
+    _text("--hubspot-url", "URL", "HubSpot's address."),
+    _text("--hubspot-version", "VERSION", "Its API's version: v3, or a dated one such as 2026-03."),
+    _count("--hubspot-daily-calls", "Calls a day to HubSpot (100,000)."),
+    click.option(
+        "--create", "hubspot_create", is_flag=True, default=None, help="New contacts for rows without an id."
+    ),
+    _text("--webhook-url", "URL", "Where a webhook's batches go."),
+)
 SAMPLE = (_text("--sample", "N|P%", "Only so many leads, or that share of them; without it the job goes on."),)
 INPUT = (
     click.option("--column", "columns", type=Columns(), multiple=True, help="Which column is what; repeatable."),
@@ -141,6 +151,7 @@ SECTIONS = {
     "What is asked and what counts": POLICY,
     "Pace": PACE,
     "How much": LIMITS + SAMPLE,
+    "Other systems": PUSH + SYSTEMS,
     "What is told": CLOSING + REPORTING,
 }
 """Under which title the help shows a group's options."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.enrich import spend
+from pipeline.cli.enrich import finish, spend
 from pipeline.cli.options import (
     CLOSING,
     CONFIG,
@@ -14,12 +14,15 @@ from pipeline.cli.options import (
     LIMITS,
     MIN_CONFIDENCE,
     PACE,
+    PUSH,
     QUESTIONS,
     REPORTING,
     SAMPLE,
+    SYSTEMS,
+    File,
     common,
 )
-from pipeline.cli.running import Context, exit_code, guarded
+from pipeline.cli.running import guarded
 
 if TYPE_CHECKING:
     from pipeline.observe.summary import Report
@@ -27,10 +30,12 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Companies (CSV, JSONL, plain lines, -) become contacts, a line each.")
-@click.argument("companies")
-@click.option("-o", "--output", "out", required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout.")
+@click.argument("companies", type=File())
+@click.option(
+    "-o", "--output", "out", type=File(), required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout."
+)
 @click.option("--verify", is_flag=True, help="Verify addresses that search is not sure of (--min-confidence).")
-@common(INPUT, CONFIG, MIN_CONFIDENCE, QUESTIONS, PACE, LIMITS, SAMPLE, CLOSING, REPORTING)
+@common(INPUT, CONFIG, MIN_CONFIDENCE, QUESTIONS, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def prospect(companies: str, out: str, *, verify: bool, **options: Any) -> int:
     """Find who works at COMPANIES: one line a contact in OUT.jsonl, and of everybody one line.
 
@@ -40,7 +45,7 @@ def prospect(companies: str, out: str, *, verify: bool, **options: Any) -> int:
     \b
     leadcontact prospect companies.csv -o contacts.jsonl --decision-maker-only --limit 5
     leadcontact prospect names.txt -o contacts.jsonl --titles CEO,CTO --departments Executive --verify
-    leadcontact prospect accounts.csv -o contacts.jsonl --column company="Account Name"
+    leadcontact prospect accounts.csv -o contacts.jsonl --column company="Account Name" --push hubspot
     """
     options["steps"] = "search,verify" if verify else "search"
 
@@ -49,8 +54,4 @@ def prospect(companies: str, out: str, *, verify: bool, **options: Any) -> int:
 
         return await app.prospect(made, companies, out)
 
-    return guarded(lambda: _finish(*spend(options, work, (companies, out))))
-
-
-def _finish(report: Report, context: Context) -> int:
-    return exit_code(report, context.settings)
+    return guarded(lambda: finish(*spend(options, work, (companies, out))))

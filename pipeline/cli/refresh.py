@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.enrich import spend
+from pipeline.cli.enrich import finish, spend
 from pipeline.cli.options import CLOSING, CONFIG, LIMITS, PACE, POLICY, REPORTING, SAMPLE, File, common
-from pipeline.cli.running import Context, exit_code, guarded, offline, prepare, print_json, run
+from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
 
 if TYPE_CHECKING:
     from pipeline.observe.summary import Report
@@ -38,11 +38,7 @@ def refresh(job: str, *, older_than: str, dry_run: bool, **options: Any) -> int:
 
         return await refresh(made, job, older_than)
 
-    return guarded(lambda: _finish(*spend(options, work)))
-
-
-def _finish(report: Report, context: Context) -> int:
-    return exit_code(report, context.settings)
+    return guarded(lambda: finish(*spend(options, work)))
 
 
 def _dry(context: Context, job: str, older_than: str) -> int:

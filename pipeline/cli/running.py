@@ -39,6 +39,9 @@ EXITS = {
 }
 """How each end of a run (`model.Stop`) exits (README, "Exit codes")."""
 
+BROKEN_OFF = (130, 143)
+"""Exits of a run that somebody ended."""
+
 REPEATED = ("config", "account", "plan", "daily_quota", "base_url", "api_key_file", "state", "sandbox")
 """Options without which the next command would look elsewhere."""
 
@@ -90,16 +93,16 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except PipelineError as error:
-        return _complain(error)
+        return complain(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
-        return _complain(
+        return complain(
             StateError("Standard output was closed before it took all.", "The next run writes what is missing.")
         )
     except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
-        return _complain(_damaged(error) or _internal(error))
+        return complain(_damaged(error) or _internal(error))
 
 
 def _damaged(error: Exception) -> StateError | None:
@@ -112,7 +115,8 @@ def _damaged(error: Exception) -> StateError | None:
     )
 
 
-def _complain(error: PipelineError) -> int:
+def complain(error: PipelineError) -> int:
+    """Say what went wrong; returns its exit code."""
     with suppress(OSError):  # with nobody to tell, the exit code still does
         print(f"leadcontact: {error}", file=sys.stderr)
     return error.exit_code

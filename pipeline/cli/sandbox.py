@@ -27,6 +27,7 @@ from pipeline.errors import StateError, UsageError
 @click.option("--latency", default="0", show_default=True, help="Seconds, or a range such as 0.1-0.4.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME=P", help="Fail with this chance; repeatable.")
 @click.option("--fault-endpoint", type=click.Choice(("search", "verify", "phones")), help="Faults only there.")
+@click.option("--hubspot", is_flag=True, help="A HubSpot portal too, with a list of contacts, under /hubspot.")
 @click.option("--log", "log_path", metavar="FILE", help="One JSON line a request.")
 @click.option("--list-faults", is_flag=True, help="List the faults and leave.")
 def sandbox(host: str, port: int, *, list_faults: bool, **options: Any) -> int:
@@ -55,6 +56,9 @@ def _serve(host: str, port: int, options: dict[str, Any]) -> int:
 
     def listening(base_url: str) -> None:
         click.echo(f"LeadContact sandbox at {base_url}  (any key like lc_test_me; Ctrl-C ends it)", err=True)
+        if chosen.hubspot:
+            place = f"{base_url.removesuffix('/v1')}/hubspot"
+            click.echo(f"HubSpot emulator at {place}  (any token like pat-me; list 1 has contacts)", err=True)
         click.echo(f"Log and state: {base_url.removesuffix('/v1')}/_sandbox/log, /_sandbox/state", err=True)
 
     try:
@@ -81,6 +85,7 @@ def _options(options: dict[str, Any]) -> Any:
         latency=_latency(options["latency"]),
         faults=dict(map(_fault, options["faults"])),
         fault_endpoint=options["fault_endpoint"],
+        hubspot=options["hubspot"],
         log_path=Path(log_path) if log_path else None,
     )
 

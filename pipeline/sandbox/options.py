@@ -147,6 +147,12 @@ class SandboxOptions(BaseModel):
     date_skew: float = 0.0
     """What the `Date` header is ahead of `now()`."""
 
+    hubspot: bool = False
+    """Whether there is a HubSpot portal too, under /hubspot."""
+
+    hubspot_daily_limit: Annotated[int, Field(ge=0)] = 250_000
+    """Calls a day that the portal takes."""
+
     log_path: Path | None = None
     """File that gets one JSON line when a request arrives and one when it is over."""
 

@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.model import Endpoint
 from pipeline.sandbox.account import Account, read
 from pipeline.sandbox.faults import LOST, Wait
+from pipeline.sandbox.hubspot import HubSpotPortal
 from pipeline.sandbox.journal import Journal, LogEntry
 from pipeline.sandbox.options import Fault, SandboxOptions
 from pipeline.sandbox.replies import RawReply, json_reply, refusal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.sandbox.world import World
 
 _BASE_PATH: Final = "/v1"
+_HUBSPOT_PATH: Final = "/hubspot"
 _ENDPOINTS: Final = {f"{_BASE_PATH}/contacts/{endpoint}": endpoint for endpoint in Endpoint}
 _DRAIN_SECONDS: Final = 2.0
 _DELIVERABLE: Final = (0, 200)
@@ -45,6 +47,7 @@ class Sandbox:
     def __init__(self, options: SandboxOptions | None = None) -> None:
         self.base_url = ""
         self._account = Account(options or SandboxOptions())
+        self.hubspot = _furnished(self._account) if self.options.hubspot else None
         self._journal = Journal(self.options.log_path)
         self._in_flight = 0
         self._date = (0, "")
@@ -113,6 +116,11 @@ class Sandbox:
         return self._account.world
 
     @property
+    def hubspot_url(self) -> str:
+        """Where its HubSpot portal is, if it has one."""
+        return self.base_url.removesuffix(_BASE_PATH) + _HUBSPOT_PATH
+
+    @property
     def credits(self) -> int:
         """Credits left."""
         return self._account.credits.left
@@ -130,6 +138,8 @@ class Sandbox:
         if "log_path" in changes:
             raise ConfigError("log_path is fixed when the sandbox is made.")
         self._account.change(changes)
+        if self.hubspot is not None:
+            self.hubspot.daily_limit = self.options.hubspot_daily_limit
 
     def script(self, faults: Iterable[Fault | None]) -> None:
         """Line up what happens to the next requests, one each; None is an ordinary answer."""
@@ -163,6 +173,8 @@ class Sandbox:
     async def _request(self, request: web.BaseRequest) -> web.StreamResponse:
         endpoint = _ENDPOINTS.get(request.path)
         try:
+            if self.hubspot is not None and request.path.startswith(f"{_HUBSPOT_PATH}/"):
+                return await self._asked_hubspot(request, self.hubspot)
             if endpoint is None:
                 return await self._write(request, await self._control(request))
             if request.method != "POST":
@@ -187,6 +199,15 @@ class Sandbox:
             self._in_flight -= 1
             self._account.settle(entry)
             self._journal.settled(entry, self.options.now())
+
+    async def _asked_hubspot(self, request: web.BaseRequest, hubspot: HubSpotPortal) -> web.StreamResponse:
+        path, token = request.path.removeprefix(_HUBSPOT_PATH), request.headers.get("Authorization", "")
+        reply = hubspot.answer(request.method, path, request.query, token, await request.read())
+        if reply.status:
+            return await self._write(request, reply)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionError
 
     async def _deliver(self, request: web.BaseRequest, reply: RawReply, entry: LogEntry) -> web.StreamResponse:
         if self.options.latency:
@@ -221,6 +242,8 @@ class Sandbox:
                 return json_reply(self._journal.since(int(since) if since.isdecimal() else 0))
             case "GET", "/_sandbox/state":
                 return json_reply(self.state())
+            case "GET", "/_sandbox/hubspot" if self.hubspot is not None:
+                return json_reply(self.hubspot.state())
             case "POST", "/_sandbox/set":
                 return self._set_from(await request.read())
         return refusal(404, "There is no such path.")
@@ -256,6 +279,13 @@ async def serve(
         await asyncio.Event().wait()
     finally:
         await sandbox.stop()
+
+
+def _furnished(account: Account) -> HubSpotPortal:
+    portal = HubSpotPortal(account.options.now)
+    portal.daily_limit = account.options.hubspot_daily_limit
+    portal.furnish(account.world)
+    return portal
 
 
 def _refuse_foreign(host: str) -> None:

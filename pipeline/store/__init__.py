@@ -12,6 +12,7 @@ from pipeline.errors import StateError
 from pipeline.sample import place_of
 from pipeline.store.alerting import Alerting
 from pipeline.store.commit import Committer, explain
+from pipeline.store.delivering import Deliveries
 from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
 from pipeline.store.ledger import Ledger
@@ -38,7 +39,8 @@ class Store:
     """An open state file.
 
     `jobs` for lists and rows, `ledger` for money and answers, `locks` for who is at work, `erasing` for what leaves
-    before its time, `past` for what happened so far, `alerting` for what people were told.
+    before its time, `past` for what happened so far, `deliveries` for what was pushed elsewhere, `alerting` for what
+    people were told.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Store:
     ledger: Ledger
     locks: Locks
     erasing: Erasing
+    deliveries: Deliveries
     past: Past
     alerting: Alerting
     _committer: Committer
@@ -80,6 +83,7 @@ class Store:
             ledger=Ledger(committer, reader, account_id, owner, locks.alive),
             locks=locks,
             erasing=Erasing(committer, reader, account_id),
+            deliveries=Deliveries(committer, reader, account_id),
             past=Past(reader, account_id),
             alerting=Alerting(committer, reader, account_id, locks.alive),
             _committer=committer,

@@ -194,3 +194,26 @@ CREATE TABLE day_end (
     credits      INTEGER,                   -- by our count; NULL: never told
     PRIMARY KEY (account, day)
 ) STRICT;
+
+-- What was pushed into another system, so that a push goes on where it stopped and forgetting can say where.
+CREATE TABLE delivery (
+    job          INTEGER NOT NULL REFERENCES job,
+    sink         TEXT    NOT NULL,          -- which system, and whose: "hubspot api.hubapi.com 12345"
+    item         TEXT    NOT NULL,          -- a prospect's contact_id, else the row's lead_id
+    at           REAL    NOT NULL,
+    result       TEXT    NOT NULL,          -- created, updated, unchanged, sent, or why not: conflict, missing, refused
+    record       TEXT,                      -- its id over there
+    digest       BLOB    NOT NULL,          -- hash of what was pushed: when the line says something else, again
+    mark         BLOB    NOT NULL,          -- keyed hash of the address, as in `erased`
+    PRIMARY KEY (job, sink, item)
+) STRICT;
+CREATE INDEX delivery_mark ON delivery (mark);
+
+-- Calls to such a system, by the hour since 1970: its own daily limit.
+CREATE TABLE sink_call (
+    account      INTEGER NOT NULL REFERENCES account,
+    host         TEXT    NOT NULL,
+    hour         INTEGER NOT NULL,
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (account, host, hour)
+) STRICT;

@@ -13,8 +13,9 @@ from aioresponses import CallbackResult, aioresponses
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from pipeline.client import WORDS, Client
+from pipeline.client import Client
 from pipeline.errors import Ambiguous, NotSent
+from pipeline.failures import WORDS
 from pipeline.model import Permit, Question, Questions
 from pipeline.protocol import RawReply, phones_question, search_question, verify_question
 

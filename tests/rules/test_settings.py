@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.cli import cli
-from pipeline.configured import NO_OPTION, load
+from pipeline.configured import NO_OPTION, SECRETS, load
 from pipeline.errors import ConfigError
 from pipeline.model import Endpoint
 from pipeline.settings import Settings
@@ -287,7 +287,7 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("name", sorted({*NUMBERS} - {"api_key"} - FLAGS))
+@pytest.mark.parametrize("name", sorted({*NUMBERS} - SECRETS.keys() - FLAGS))
 def test_true_is_no_number_and_no_name(tmp_path: Path, name: str) -> None:
     """`daily_quota = true` would be a quota of one."""
     assert f"The setting {name} in " in complaint(tmp_path, {"TOML": {name: True}})

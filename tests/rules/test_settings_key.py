@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.configured import KEY_PLACES, environment, load
+from pipeline.configured import KEY_PLACES, SECRETS, environment, load
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings
 
@@ -189,8 +189,10 @@ ANY_TEXT = frozenset(
         "summary",
         "suppress",
         "metrics_file",
+        "hubspot_upsert",
     }
     | KEY_PLACES
+    | SECRETS.keys()
 )
 """Settings that may be any text at all."""
 

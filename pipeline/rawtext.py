@@ -169,19 +169,40 @@ def _reads_as(head: bytes, codec: str) -> bool:
 
 
 def lines(stream: Stream, encoding: str) -> Iterator[str]:
-    """Yield the lines of a CSV file with their ends; what is not text is told by byte, offset and line."""
-    number = 0
-    text = io.TextIOWrapper(stream, encoding, newline="")
+    """Yield the lines of a CSV file with their ends; what is not text is told by byte, offset and line.
+
+    The text is decoded and parted a block at a time: a call for every line would cost as much as parsing it.
+    """
+    number, text = 0, ""
     try:
-        for number, line in enumerate(iter(partial(text.readline, LONGEST), ""), 1):
-            if "\0" in line:
-                what = f"{stream.name}: line {number} holds a zero byte: the file is damaged or binary."
-                raise InputUnusable(what, _AS_CSV)
-            if len(line) == LONGEST:
-                raise InputUnusable(f"{stream.name}: line {number} is longer than 16 million characters.")
-            yield line
+        decode = codecs.getincrementaldecoder(encoding)().decode
+        while piece := stream.read(HEAD):
+            text += decode(piece)
+            end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1  # a last \r may be half of \r\n
+            block = _checked_lines(text[:end], stream, number)
+            yield from block
+            number, text = number + len(block), text[end:]
+            if len(text) >= LONGEST:
+                raise _too_long(stream, number + 1)
+        yield from _checked_lines(text + decode(b"", final=True), stream, number)
     except UnicodeError as error:
         raise _undecodable(error, stream, encoding, number) from None
+
+
+def _checked_lines(text: str, stream: Stream, before: int) -> list[str]:
+    """Part text into lines; refuse it for what no line of a list holds."""
+    parted = io.StringIO(text, newline="").readlines()
+    if "\0" in text:
+        number = next(n for n, line in enumerate(parted, before + 1) if "\0" in line)
+        what = f"{stream.name}: line {number} holds a zero byte: the file is damaged or binary."
+        raise InputUnusable(what, _AS_CSV)
+    if len(text) >= LONGEST and len(longest := max(parted, key=len)) >= LONGEST:
+        raise _too_long(stream, before + 1 + parted.index(longest))
+    return parted
+
+
+def _too_long(stream: Stream, line: int) -> InputUnusable:
+    return InputUnusable(f"{stream.name}: line {line} is longer than 16 million characters.")
 
 
 def json_lines(stream: Stream, encoding: str) -> Iterator[str]:

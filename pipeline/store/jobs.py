@@ -176,6 +176,10 @@ class Jobs:
         ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job), handed)}
         return list(ordered.values())[:limit]
 
+    async def index_sample(self) -> None:
+        """Make what samples are read by, unless it is there: the first one reads all leads of the state once."""
+        await self._run(SQL["index_sample"], ())
+
     def sampled(self, job: int, before: int, limit: int, besides: Iterable[int] = ()) -> list[Work]:
         """The next leads of a sample that ends before that place, in the order of their places."""
         in_hand = orjson.dumps(list(besides)).decode()

@@ -234,7 +234,7 @@ class What(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A row as it was read: what matters of it, its id and title if it has them, and why filled cells were not used."""
+    """A row as it was read: what matters of it, its id and title, and by field why a filled cell was not used."""
 
     what: What
     id: str | None

@@ -3,7 +3,9 @@
 The pipeline itself works through generated backlogs in virtual time, against a server that makes each lead need 0,
 1 or 2 requests after its company's search. Beside it stand policies that share no code with it: companies in the
 file's order, the next request with the most expected completions (the chances known), and one that knows every
-answer before it asks. Of the pipeline all is real but the matcher and the reading of answers: comparing each of a giant's thousand leads
+answer before it asks.
+
+Of the pipeline all is real but the matcher and the reading of answers: comparing each of a giant's thousand leads
 with its thousand contacts, read anew, would take hours and decide nothing here, so a lead's contact is looked up by
 its name and an answer is read once.
 """
@@ -29,13 +31,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import Server, Site, write_leads
 
-from pipeline import facts
+from pipeline import facts, protocol
 from pipeline.matcher import Match
 from pipeline.protocol import RawReply
 from pipeline.store import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from pipeline.model import Contact, Lead, Permit
 
@@ -230,7 +232,7 @@ _known: dict[int, tuple[object, dict[str | None, Contact]]] = {}
 """By the identity of an answer's contacts, which are kept so that it stays theirs: the contacts by name."""
 
 
-def look_up(lead: Lead, contacts: tuple[Contact, ...], _: object) -> Match:
+def look_up(lead: Lead, contacts: Sequence[Contact], _: object) -> Match:
     """Stand in for the matcher where no two people share a surname."""
     if id(contacts) not in _known:
         if len(_known) > QUOTA:
@@ -284,8 +286,8 @@ def _list(site: YieldSite, prefix: str, companies: Companies) -> Path:
 
 def main() -> None:
     """Print the table."""
-    facts.match = look_up  # type: ignore[assignment]
-    ledger.decode = lru_cache(QUOTA)(ledger.decode)
+    facts.match = look_up  # type: ignore[attr-defined]
+    ledger.decode = lru_cache(QUOTA)(protocol.decode)  # type: ignore[attr-defined]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lists", default="uniform,zipf,giant")

@@ -165,8 +165,9 @@ async def test_leads_pay_for_the_index_of_samples_only_once_somebody_takes_one(s
     assert "lead_sample" in plan_of(path, "places", (1, "ready"))
 
 
-def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:
+async def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:
     """The indexes hold the order of work; sorting would cost the list every two hundred leads."""
+    await store.jobs.index_sample()
     assert "TEMP B-TREE" not in plan_of(path, "leads_next", (1, "[]", 200))
     assert "TEMP B-TREE" not in plan_of(path, "searches_next", (1, "[]", 200))
     assert "TEMP B-TREE" not in plan_of(path, "sampled_next", (1, 1 << 40, "[]", 200))

@@ -34,7 +34,7 @@ INTAKE: Final = 5000
 
 
 async def take_in(opened: Session, job: Job, source: Source) -> None:
-    """Read the list into the job, unless it is the very file read last time.
+    """Read the list into the job, unless it is the very file read last time; if rows were added to it, only those.
 
     Told to stop, it keeps the rows it has read; the next intake begins again with the first.
     """
@@ -42,12 +42,15 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
     opened.parts.say(source.description)
     if not settings.prune and _unchanged(job.source, source):
         return
-    intake = await jobs.begin_intake(job, opened.budget.clock())
+    added_to = not settings.prune and _added_to(job.source, source)
+    intake = await jobs.begin_intake(job, opened.budget.clock(), continued=added_to)
+    records = source.records_after(job.source["fingerprint"]["size"], job.rows) if added_to else source.records()
     read = {"columns": source.columns, "earlier": _earlier(job.source, source)}
     rows_of = _Rows(source.columns, settings.policy, opened.store.erasing.erased())
-    rows = broken = unranked = 0
-    for batch in _batches(opened, source):
-        if not rows:  # if this intake is cut short, what it took in must still be read as it was meant
+    begun = rows = job.rows if added_to else 0
+    broken = unranked = 0
+    for batch in _batches(opened, records):
+        if rows == begun:  # if this intake is cut short, what it took in must still be read as it was meant
             await jobs.update(job.id, source=orjson.dumps(read).decode())
         rows += len(batch)
         broken += sum(record.error is not None for record in batch)
@@ -57,7 +60,8 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         await jobs.take_in(intake, [*map(rows_of.of, batch)])
         opened.tell(RowsTakenIn(job.id, intake.added - before[0], intake.changed - before[1]))
     if opened.told_to_stop:
-        await jobs.update(job.id, next_row=rows)
+        if rows != begun:
+            await jobs.update(job.id, next_row=rows)
         return
     told = read | {"fingerprint": _fingerprint(source), "path": source.place}
     gone = await jobs.end_intake(intake, told, rows, prune=settings.prune)
@@ -70,9 +74,8 @@ async def take_in(opened: Session, job: Job, source: Source) -> None:
         opened.parts.say(f"Unfinished rows dropped because the list no longer has them: {gone:,}.")
 
 
-def _batches(opened: Session, source: Source) -> Iterator[list[Record]]:
+def _batches(opened: Session, records: Iterator[Record]) -> Iterator[list[Record]]:
     """Read the list some rows at a time, as far as no signal comes."""
-    records = source.records()
     with few_collections(opened):
         while not opened.told_to_stop:
             batch: list[Record] = []
@@ -97,6 +100,14 @@ def _unchanged(told: dict[str, Any], source: Source) -> bool:
     if told.get("columns") != source.columns:
         return False
     return bool(before["mtime_ns"] == now.mtime_ns or before["digest"] == source.digest().hex())
+
+
+def _added_to(told: dict[str, Any], source: Source) -> bool:
+    """Whether this is the file read last time with rows added at its end."""
+    before, now = told.get("fingerprint"), source.fingerprint
+    if before is None or now is None or before["size"] >= now.size or told.get("columns") != source.columns:
+        return False
+    return source.ends_a_row(before["size"]) and bool(before["digest"] == source.digest(before["size"]).hex())
 
 
 def _fingerprint(source: Source) -> dict[str, Any] | None:

@@ -125,15 +125,35 @@ class Source:
             raise InputUnusable(f"{begun.stream.name} changed while it was read.", "Start again.")
         return begun.records
 
-    def digest(self) -> bytes:
-        """Hash every byte of the file (BLAKE2b, 16 bytes); not for pipes."""
+    def records_after(self, size: int, rows: int) -> Iterator[Record]:
+        """Read the rows that were added to a file that had so many bytes and rows; `ends_a_row` must hold there."""
+        file = _opened(self.path)
+        file.seek(size)
+        stream = rawtext.Stream(f"{self.path} (after its first {size:,} bytes)", file)
+        encoding = "utf-8" if self.encoding in rawtext.UTF8 else self.encoding
+        if self.format == "jsonl":
+            return _json_records(rawtext.json_lines(stream, encoding), stream, rows)
+        reader = csv.reader(rawtext.lines(stream, encoding), delimiter=self.delimiter or ",", strict=True)
+        return _csv_records(_rows(reader, stream.name), [header.key for header in self._headers], stream, rows)
+
+    def ends_a_row(self, size: int) -> bool:
+        """Whether one can begin to read after so many bytes, with which a file once ended: after a line's end."""
+        if self.encoding.startswith(("utf-16", "utf-32")):
+            return False
+        with _opened(self.path) as file:
+            file.seek(size - 1)
+            return file.read(1) == b"\n"
+
+    def digest(self, size: int | None = None) -> bytes:
+        """Hash every byte of the file, or its first ones (BLAKE2b, 16 bytes); not for pipes."""
         if self.fingerprint is None:
             raise InternalError("A pipe has no digest.")
-        whole = blake2b(digest_size=16)
+        hashed, left = blake2b(digest_size=16), sys.maxsize if size is None else size
         with _opened(self.path) as file:
-            while block := file.read(_BLOCK):
-                whole.update(block)
-        return whole.digest()
+            while block := file.read(min(_BLOCK, left)):
+                hashed.update(block)
+                left -= len(block)
+        return hashed.digest()
 
 
 def open_source(
@@ -285,10 +305,10 @@ def _misquoted(why: str, name: str, begins: int, ends: int) -> InputUnusable:
     return InputUnusable(what, _QUOTE_FIX)
 
 
-def _csv_records(rows: Iterable[list[str]], keys: list[str], stream: Stream) -> Iterator[Record]:
+def _csv_records(rows: Iterable[list[str]], keys: list[str], stream: Stream, before: int = 0) -> Iterator[Record]:
     width = len(keys)
     try:
-        for number, cells in enumerate(rows, 1):
+        for number, cells in enumerate(rows, before + 1):
             if len(cells) == width:
                 yield Record(number, dict(zip(keys, cells, strict=False)))
             else:
@@ -324,9 +344,9 @@ def _begun_jsonl(stream: Stream, encoding: str) -> _Begun:
     return _Begun(stream, "jsonl", encoding, None, headers, chain(peeked, records))
 
 
-def _json_records(lines: Iterator[str], stream: Stream) -> Iterator[Record]:
+def _json_records(lines: Iterator[str], stream: Stream, before: int = 0) -> Iterator[Record]:
     try:
-        for number, line in enumerate(filter(str.strip, lines), 1):
+        for number, line in enumerate(filter(str.strip, lines), before + 1):
             yield _json_record(number, line)
     finally:
         stream.close()

@@ -107,8 +107,7 @@ class Jobs:
 
     def answered_companies(self, job: int) -> int:
         """How many companies with waiting rows have had their search answered."""
-        row = self._reader.execute(SQL["answered_companies"], (job,)).fetchone()
-        return int(row[0])
+        return int(self._reader.execute(SQL["answered_companies"], (job,)).fetchone()[0])
 
     async def search_again(self, job: int) -> None:
         """Forget which searches were answered: the questions changed."""
@@ -126,8 +125,10 @@ class Jobs:
 
     # --- taking rows in ---
 
-    async def begin_intake(self, job: Job, now: float) -> Intake:
-        """Start reading a list into a job."""
+    async def begin_intake(self, job: Job, now: float, *, continued: bool = False) -> Intake:
+        """Start reading a list into a job, or go on with what was added to the list read last."""
+        if continued:
+            return Intake(job.id, job.intake, now, continued=True)
         await self.update(job.id, intake=job.intake + 1)
         return Intake(job.id, job.intake + 1, now)
 
@@ -177,7 +178,7 @@ class Jobs:
         return list(ordered.values())[:limit]
 
     async def index_sample(self) -> None:
-        """Make what samples are read by, unless it is there: the first one reads all leads of the state once."""
+        """Make what samples are read by, unless it is there; that reads all leads of the state."""
         await self._run(SQL["index_sample"], ())
 
     def sampled(self, job: int, before: int, limit: int, besides: Iterable[int] = ()) -> list[Work]:

@@ -139,12 +139,18 @@ class TakeIn:
 
     def _duplicate(self, row: Row, lead_id: str, original: int) -> None:
         self._occurrences[lead_id] += 1
-        occurrence = self._intake.occurrences[lead_id] + self._occurrences[lead_id]
+        occurrence = self._occurrences_before(lead_id) + self._occurrences[lead_id]
         known = self._find(lead_id, occurrence)
         if known is None:
             self._insert(row, lead_id, COPY, original, occurrence)
         else:
             self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
+
+    def _occurrences_before(self, lead_id: str) -> int:
+        """How often the list had the lead again before this batch: in this reading and the one it goes on with."""
+        if not self._intake.continued:
+            return self._intake.occurrences[lead_id]
+        return int(self._db.execute(SQL["last_occurrence"], (self._intake.job, lead_id)).fetchone()[0])
 
     def _seen_again(self, row: Row, lead_id: str, known: Known) -> None:
         self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))

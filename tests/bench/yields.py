@@ -286,7 +286,7 @@ def _list(site: YieldSite, prefix: str, companies: Companies) -> Path:
 
 def main() -> None:
     """Print the table."""
-    facts.match = look_up  # type: ignore[attr-defined]
+    facts.match = look_up  # type: ignore[attr-defined,assignment]
     ledger.decode = lru_cache(QUOTA)(protocol.decode)  # type: ignore[attr-defined]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)

@@ -52,6 +52,7 @@ _BY_SUFFIX: Final = {
     ".gz": _BINARY[2],
     ".parquet": _BINARY[6],
 }
+_QUOTE_FIX: Final = 'Close it, or write a quote that belongs to a quoted cell twice ("").'
 _WEB_PAGE: Final = re.compile(rb"\s*<(?:!doctype|html|head|body|table|meta|\?xml)\b", re.IGNORECASE)
 
 _LABELS: Final = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8 with BOM", "utf-16": "UTF-16", "utf-32": "UTF-32"}
@@ -203,6 +204,17 @@ def _checked_lines(text: str, stream: Stream, before: int) -> list[str]:
 
 def _too_long(stream: Stream, line: int) -> InputUnusable:
     return InputUnusable(f"{stream.name}: line {line} is longer than 16 million characters.")
+
+
+def misquoted(why: str, name: str, begins: int, ends: int) -> InputUnusable:
+    """Say which quote of a CSV file is wrong, by what the reader said and the lines of the row it was in."""
+    if "expected after" in why:
+        row = "" if begins == ends else f" (the row begins at line {begins})"
+        return InputUnusable(f"{name}: line {ends} has text after a closing quote{row}.", _QUOTE_FIX)
+    if begins == ends:
+        return InputUnusable(f"{name}: a quote that opens in line {begins} is never closed.", _QUOTE_FIX)
+    what = f"{name}: a quote that opens in the row at line {begins} is not closed by line {ends}."
+    return InputUnusable(what, _QUOTE_FIX)
 
 
 def json_lines(stream: Stream, encoding: str) -> Iterator[str]:

@@ -17,8 +17,10 @@ import re
 import stat
 import sys
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -30,7 +32,7 @@ from pipeline.errors import InputMissing, InputUnusable, InternalError, UsageErr
 
 if TYPE_CHECKING:
     from _csv import Reader
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.rawtext import Stream
 
@@ -53,12 +55,10 @@ _FORMATS: Final = {
     ".json": "jsonl",
 }
 _CSV: Final = {suffix for suffix, shape in _FORMATS.items() if shape == "csv"}
-_TABBED: Final = {".tsv", ".tab"}
 _SEP_LINE: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _ARRAY: Final = re.compile(r"\s*\[\s*[\[{\]]")
 _OBJECT: Final = re.compile(r'\s*\{\s*["}]')
-_QUOTE_FIX: Final = 'Close it, or write a quote that belongs to a quoted cell twice ("").'
 
 
 class Record(NamedTuple):
@@ -85,7 +85,23 @@ class _Begun(NamedTuple):
     encoding: str
     delimiter: str | None
     headers: list[cols.Header]
-    records: Iterator[Record]
+    records: Callable[[_Sift | None], Iterator[Record]]
+
+
+class _Sift(NamedTuple):
+    """Which rows are wanted: those for which `wanted` says yes to their cells under these headers."""
+
+    headers: Sequence[str]
+    wanted: Callable[[Sequence[Any]], bool]
+
+    def of(self, values: Mapping[str, Any]) -> bool:
+        """Whether a row made already is wanted."""
+        return self.wanted([values.get(header, "") for header in self.headers])
+
+    def places(self, keys: list[str]) -> Callable[[Sequence[str]], Sequence[str]]:
+        """How to pick the cells out of a row."""
+        found = [keys.index(header) for header in self.headers]
+        return itemgetter(*found) if found[1:] else lambda cells: [cells[place] for place in found]
 
 
 class Source:
@@ -114,16 +130,26 @@ class Source:
 
     def records(self) -> Iterator[Record]:
         """Read all rows: a file as often as wanted, a pipe once. Raises InputUnusable where the file breaks."""
+        return self._read(None)
+
+    def sifted(self, fields: Iterable[str], wanted: Callable[[Sequence[Any]], bool]) -> Iterator[Record]:
+        """Read all rows, but yield only those `wanted` by their cells in these fields of `columns`.
+
+        Making records of cells is most of what reading costs.
+        """
+        return self._read(_Sift([self.columns[field] for field in fields], wanted))
+
+    def _read(self, sift: _Sift | None) -> Iterator[Record]:
         begun, self._begun = self._begun, None
         if begun is not None:
-            return begun.records
+            return begun.records(sift)
         if self.fingerprint is None:
             raise InternalError("A pipe was to be read twice.")
         begun, _ = self._begin()
         if begun.headers != self._headers:
             begun.stream.close()
             raise InputUnusable(f"{begun.stream.name} changed while it was read.", "Start again.")
-        return begun.records
+        return begun.records(sift)
 
     def records_after(self, size: int, rows: int) -> Iterator[Record]:
         """Read the rows that were added to a file that had so many bytes and rows; `ends_a_row` must hold there."""
@@ -238,7 +264,7 @@ def _begun(stream: Stream, suffix: str, told: str | None) -> _Begun:
         raise InputUnusable(what, f"Take it apart: jq -c '.[]' {stream.name} > leads.jsonl")
     if shape == "jsonl":
         return _begun_jsonl(stream, encoding)
-    return _begun_csv(stream, encoding, "\t" if suffix in _TABBED else ",")
+    return _begun_csv(stream, encoding, "\t" if suffix in {".tsv", ".tab"} else ",")
 
 
 # --- CSV ----------------------------------------------------------------------------------------------
@@ -259,7 +285,8 @@ def _begun_csv(stream: Stream, encoding: str, likely: str) -> _Begun:
     if first is None:
         raise InputUnusable(f"{stream.name} has a header and no rows.", "Check that the export finished.")
     headers = cols.headers_of(header)
-    records = _csv_records(chain([first], rows), [header.key for header in headers], stream)
+    keys = [header.key for header in headers]
+    records = partial(_csv_records, chain([first], rows), keys, stream, 0)
     return _Begun(stream, "csv", encoding, delimiter, headers, records)
 
 
@@ -292,27 +319,22 @@ def _rows(reader: Reader, name: str) -> Iterator[list[str]]:
             if row and (row[0].strip() or any(map(str.strip, row))):
                 yield row
     except csv.Error as error:
-        raise _misquoted(str(error), name, done + 1, reader.line_num) from None
+        raise rawtext.misquoted(str(error), name, done + 1, reader.line_num) from None
 
 
-def _misquoted(why: str, name: str, begins: int, ends: int) -> InputUnusable:
-    if "expected after" in why:
-        row = "" if begins == ends else f" (the row begins at line {begins})"
-        return InputUnusable(f"{name}: line {ends} has text after a closing quote{row}.", _QUOTE_FIX)
-    if begins == ends:
-        return InputUnusable(f"{name}: a quote that opens in line {begins} is never closed.", _QUOTE_FIX)
-    what = f"{name}: a quote that opens in the row at line {begins} is not closed by line {ends}."
-    return InputUnusable(what, _QUOTE_FIX)
-
-
-def _csv_records(rows: Iterable[list[str]], keys: list[str], stream: Stream, before: int = 0) -> Iterator[Record]:
+def _csv_records(
+    rows: Iterable[list[str]], keys: list[str], stream: Stream, before: int = 0, sift: _Sift | None = None
+) -> Iterator[Record]:
     width = len(keys)
+    wanted, pick = (sift.wanted, sift.places(keys)) if sift else (None, None)
     try:
         for number, cells in enumerate(rows, before + 1):
-            if len(cells) == width:
+            if len(cells) != width:
+                ragged = _ragged(number, cells, keys)
+                if sift is None or sift.of(ragged.values):
+                    yield ragged
+            elif wanted is None or pick is None or wanted(pick(cells)):
                 yield Record(number, dict(zip(keys, cells, strict=False)))
-            else:
-                yield _ragged(number, cells, keys)
     finally:
         stream.close()
 
@@ -341,7 +363,12 @@ def _begun_jsonl(stream: Stream, encoding: str) -> _Begun:
         raise InputUnusable(what, f"Write one object a line: jq -c . {stream.name} > leads.jsonl")
     keys = list(dict.fromkeys(chain.from_iterable(usable)))
     headers = [cols.Header(position, key.strip(), key) for position, key in enumerate(keys, 1)]
-    return _Begun(stream, "jsonl", encoding, None, headers, chain(peeked, records))
+    every = chain(peeked, records)
+
+    def sifted(sift: _Sift | None) -> Iterator[Record]:
+        return every if sift is None else (record for record in every if sift.of(record.values))
+
+    return _Begun(stream, "jsonl", encoding, None, headers, sifted)
 
 
 def _json_records(lines: Iterator[str], stream: Stream, before: int = 0) -> Iterator[Record]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.session import Session
     from pipeline.sources import Record, Source
 
-INTAKE: Final = 10_000
+INTAKE: Final = 6000
 """Rows taken in with one commit."""
 
 

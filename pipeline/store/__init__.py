@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERSION = 3
 """The schema's version; a file with a later one was written by a newer program."""
 
-CACHE = 32_000
+CACHE = 8_000
 """Kibibytes of pages the writer keeps: rows of a long list touch its indexes everywhere."""
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})

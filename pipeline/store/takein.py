@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.store.records import Intake, Row
 
-REMEMBERED = 50_000
+REMEMBERED = 20_000
 """Companies that one intake knows by heart; the others are looked up again."""
 
 

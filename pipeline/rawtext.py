@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HEAD: Final = 1 << 16
 """Bytes looked at before anything is read, to tell what they are."""
 
+_PIECE: Final = 1 << 14
+"""Bytes decoded at a time: a pipe's last rows are not seen before so many came, or its end."""
+
 LONGEST: Final = 1 << 24
 """The longest line and the longest cell, in characters: more is a damaged file, and would fill the memory."""
 
@@ -177,7 +180,7 @@ def lines(stream: Stream, encoding: str) -> Iterator[str]:
     number, text = 0, ""
     try:
         decode = codecs.getincrementaldecoder(encoding)().decode
-        while piece := stream.read(HEAD):
+        while piece := stream.read(_PIECE):
             text += decode(piece)
             end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1  # a last \r may be half of \r\n
             block = _checked_lines(text[:end], stream, number)

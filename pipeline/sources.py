@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import chain, islice
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -85,23 +84,7 @@ class _Begun(NamedTuple):
     encoding: str
     delimiter: str | None
     headers: list[cols.Header]
-    records: Callable[[_Sift | None], Iterator[Record]]
-
-
-class _Sift(NamedTuple):
-    """Which rows are wanted: those for which `wanted` says yes to their cells under these headers."""
-
-    headers: Sequence[str]
-    wanted: Callable[[Sequence[Any]], bool]
-
-    def of(self, values: Mapping[str, Any]) -> bool:
-        """Whether a row made already is wanted."""
-        return self.wanted([values.get(header, "") for header in self.headers])
-
-    def places(self, keys: list[str]) -> Callable[[Sequence[str]], Sequence[str]]:
-        """How to pick the cells out of a row."""
-        found = [keys.index(header) for header in self.headers]
-        return itemgetter(*found) if found[1:] else lambda cells: [cells[place] for place in found]
+    records: Callable[[cols.Sift | None], Iterator[Record]]
 
 
 class Source:
@@ -137,9 +120,9 @@ class Source:
 
         Making records of cells is most of what reading costs.
         """
-        return self._read(_Sift([self.columns[field] for field in fields], wanted))
+        return self._read(cols.Sift([self.columns[field] for field in fields], wanted))
 
-    def _read(self, sift: _Sift | None) -> Iterator[Record]:
+    def _read(self, sift: cols.Sift | None) -> Iterator[Record]:
         begun, self._begun = self._begun, None
         if begun is not None:
             return begun.records(sift)
@@ -323,7 +306,7 @@ def _rows(reader: Reader, name: str) -> Iterator[list[str]]:
 
 
 def _csv_records(
-    rows: Iterable[list[str]], keys: list[str], stream: Stream, before: int = 0, sift: _Sift | None = None
+    rows: Iterable[list[str]], keys: list[str], stream: Stream, before: int = 0, sift: cols.Sift | None = None
 ) -> Iterator[Record]:
     width = len(keys)
     wanted, pick = (sift.wanted, sift.places(keys)) if sift else (None, None)
@@ -365,7 +348,7 @@ def _begun_jsonl(stream: Stream, encoding: str) -> _Begun:
     headers = [cols.Header(position, key.strip(), key) for position, key in enumerate(keys, 1)]
     every = chain(peeked, records)
 
-    def sifted(sift: _Sift | None) -> Iterator[Record]:
+    def sifted(sift: cols.Sift | None) -> Iterator[Record]:
         return every if sift is None else (record for record in every if sift.of(record.values))
 
     return _Begun(stream, "jsonl", encoding, None, headers, sifted)

@@ -24,7 +24,7 @@ from pipeline.session import known_answers
 from pipeline.store.records import FINISHED_STATES, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.erased import Erased
     from pipeline.model import Lead, Policy, Question

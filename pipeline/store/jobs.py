@@ -120,8 +120,7 @@ class Jobs:
 
     def has_late_copies(self, job: int) -> bool:
         """Whether some duplicate has no line yet (its lead may be pending still)."""
-        row = self._reader.execute("SELECT n FROM tally WHERE job = ? AND state = ?", (job, COPY)).fetchone()
-        return bool(row and row[0])
+        return bool(dict(self._reader.execute(SQL["tally"], (job,))).get(COPY))
 
     # --- taking rows in ---
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pipeline import lexicon
 
-_MEMORY: Final = 1 << 16
+_MEMORY: Final = 1 << 14
 
 _BRACKETED: Final = re.compile(r"<([^<>]*)>\s*$")
 _SCHEME: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//|^mailto:", re.IGNORECASE)
@@ -35,6 +35,8 @@ def clean_email(text: str) -> str | None:
     Mailboxes that differ only by case are one. `mailto:`, `Name <a@b>` and a trailing dot, comma or
     semicolon are cut. Syntax only: whether the mailbox exists is a question for the API.
     """
+    if _PLAIN.fullmatch(plain := text.lower()):
+        return plain
     bare = _bare_address(text)
     if _PLAIN.fullmatch(plain := bare.lower()):
         return plain
@@ -73,6 +75,11 @@ def clean_domain(text: str) -> str | None:
     if not is_address and (domain in lexicon.LINK_HOSTS or host.removeprefix("www.") in lexicon.LINK_HOSTS):
         return None
     return domain
+
+
+def domain_of(address: str) -> str | None:
+    """Return the registrable domain of an address's company, None if it has none of its own."""
+    return clean_domain(f"x@{address.rpartition('@')[2]}")
 
 
 def _host(text: str) -> tuple[str, bool]:

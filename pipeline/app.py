@@ -153,6 +153,7 @@ async def work_on(opened: Session, jobs: list[Job], key: str) -> Report:
             else:
                 runs.append(run)
                 if share := opened.parts.settings.share:
+                    await opened.store.jobs.index_sample()
                     run.sample_end = opened.store.jobs.end_of(job.id, share)
         await _until_done(opened, runs, key)
         for run in runs:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Final, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline.errors import InputUnusable, UsageError
 
@@ -298,3 +299,19 @@ def described(columns: Columns, total: int) -> str:
     rest = f"; {others} other column{'s' * (others != 1)} carried through" if others else ""
     told = "".join(f"; {_quoted(key)} is not used, {_quoted(taken)} is" for key, taken in columns.passed_over)
     return f"{named}{rest}{told}"
+
+
+class Sift(NamedTuple):
+    """Which rows are wanted: those for which `wanted` says yes to their cells under these headers."""
+
+    headers: Sequence[str]
+    wanted: Callable[[Sequence[Any]], bool]
+
+    def of(self, values: Mapping[str, Any]) -> bool:
+        """Whether a row made already is wanted."""
+        return self.wanted([values.get(header, "") for header in self.headers])
+
+    def places(self, keys: list[str]) -> Callable[[Sequence[str]], Sequence[str]]:
+        """How to pick the cells out of a row."""
+        found = [keys.index(header) for header in self.headers]
+        return itemgetter(*found) if found[1:] else lambda cells: [cells[place] for place in found]

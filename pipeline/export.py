@@ -21,11 +21,11 @@ from pipeline.engine import encode
 from pipeline.errors import StateError, UsageError
 from pipeline.flat import RESULT, cell, flat_name
 from pipeline.jobs import named_jobs
+from pipeline.lists import EXTRA, LINE
 from pipeline.model import ERASED, UNREADABLE, Kind
 from pipeline.replay import moment
 from pipeline.results import results
 from pipeline.session import session
-from pipeline.sources import EXTRA, LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline import lexicon
-from pipeline.addresses import clean_domain, clean_email, e164, is_free_mail, is_host
+from pipeline.addresses import clean_domain, clean_email, domain_of, e164, is_free_mail, is_host
 from pipeline.model import Lead
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ __all__ = [
     "fold_name",
     "is_askable_company",
     "lead_of",
+    "read",
     "split_name",
     "subject_of",
 ]
 
-_MEMORY: Final = 1 << 16
+_MEMORY: Final = 1 << 14
 
 # --- text ---------------------------------------------------------------------------------------------
 
@@ -72,7 +73,8 @@ def fold_name(text: str) -> str:
     Only Latin, Greek and Cyrillic lose their marks; in other scripts the marks are the vowels.
     """
     if text.isascii():
-        return " ".join(text.lower().translate(_NAME_TABLE).split())
+        lower = text.lower()
+        return " ".join((lower if lower.replace(" ", "").isalnum() else lower.translate(_NAME_TABLE)).split())
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFC", " ".join(folded.translate(_NAME_TABLE).split()))
 
@@ -212,8 +214,8 @@ NOT_NAME: Final = "no name"
 NOT_TEXT: Final = "not text"
 
 
-class _What(NamedTuple):
-    """What matters about a lead: who, and at which company."""
+class What(NamedTuple):
+    """What matters about a lead: who, and at which company. Cells that are absent or unusable are None."""
 
     company: str | None
     company_key: str | None
@@ -222,11 +224,37 @@ class _What(NamedTuple):
     email: str | None
     domain: str | None
 
-    def digest(self) -> bytes:
+    @property
+    def subject(self) -> bytes:
+        """16 bytes that change when any of it does."""
         company = self.company_key or (self.company or "").casefold()
         name = fold_name(f"{self.first_name or ''} {self.last_name or ''}")
-        text = "\x1f".join((company, name, self.email or "", self.domain or ""))
+        text = f"{company}\x1f{name}\x1f{self.email or ''}\x1f{self.domain or ''}"
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class Reading(NamedTuple):
+    """A row as it was read: what matters of it, its id and title, and by field why a filled cell was not used."""
+
+    what: What
+    id: str | None
+    title: str | None
+    unusable: dict[str, str]
+
+    def lead_id(self, subject: bytes) -> str:
+        """What the row's lead is called: by its id or, without one, by what matters."""
+        return self.id or f"h:{subject[:8].hex()}"
+
+
+def read(record: Mapping[str, Any], columns: Mapping[str, str]) -> Reading:
+    """Read a row: `columns` maps our field names to the headers of `record`."""
+    cells, unusable = _cells(record, columns)
+    email = _cleaned(cells, "email", clean_email, NOT_EMAIL, unusable) if "email" in cells else None
+    company = _cleaned(cells, "company", clean_company, NOT_COMPANY, unusable) if "company" in cells else None
+    domain = _domain(cells.get("domain"), email, unusable)
+    first, last = _names(cells, unusable)
+    what = What(company, company_key(company, domain), first, last, email, domain)
+    return Reading(what, cells.get("id"), cells.get("title"), unusable)
 
 
 def lead_of(
@@ -242,18 +270,14 @@ def lead_of(
     A filled cell that cannot be used is named in `unusable`, with the reason and never the value. A lead that is
     known already brings its `lead_id` and how its company is spelled in questions.
     """
-    cells, unusable = _cells(record, columns)
-    email = _cleaned(cells, "email", clean_email, NOT_EMAIL, unusable)
-    company = _cleaned(cells, "company", clean_company, NOT_COMPANY, unusable)
-    domain = _domain(cells.get("domain"), email, unusable)
-    first, last = _names(cells, unusable)
-    what = _What(company, company_key(company, domain), first, last, email, domain)
+    found = read(record, columns)
+    what = found.what
     return Lead(
         row=row,
-        lead_id=lead_id or cells.get("id") or f"h:{what.digest().hex()[:16]}",
+        lead_id=lead_id or found.id or found.lead_id(what.subject),
         input=dict(record),
-        title=cells.get("title"),
-        unusable=unusable,
+        title=found.title,
+        unusable=found.unusable,
         spelling=spelling,
         **what._asdict(),
     )
@@ -261,13 +285,14 @@ def lead_of(
 
 def subject_of(lead: Lead) -> bytes:
     """Return 16 bytes that change when what matters about a lead does: company, name, e-mail or domain."""
-    return _What(lead.company, lead.company_key, lead.first_name, lead.last_name, lead.email, lead.domain).digest()
+    return What(lead.company, lead.company_key, lead.first_name, lead.last_name, lead.email, lead.domain).subject
 
 
 TOO_LONG: Final = "characters, too long"
 _LONGEST: Final = {"company": 300, "first_name": 300, "last_name": 300, "name": 300, "email": 1000, "domain": 2000}
 """Characters beyond which a cell is something else, pasted: a row with one is not paid for."""
 
+_NEVER_TOO_LONG: Final = min(_LONGEST.values())
 _NOT_CELLS: Final = (list, dict, tuple, bytes)
 _FIELDS: Final = frozenset({"id", "company", "domain", "email", "first_name", "last_name", "name", "title"})
 
@@ -276,16 +301,17 @@ def _cells(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[dict[
     cells: dict[str, str] = {}
     unusable: dict[str, str] = {}
     for field, header in columns.items():
-        if field in _FIELDS:
-            value = record.get(header)
-            text = _tidy(value) if isinstance(value, str) else _scalar(value)
-            if text is None:
-                unusable[field] = NOT_TEXT
-            elif len(text) > _LONGEST.get(field, len(text)):
-                unusable[field] = f"{len(text):,} {TOO_LONG}"
-            elif text and text not in lexicon.NULLS:
-                cells[field] = text
-    if cells.get("id", "").casefold() in lexicon.NO_NAME:
+        value = record.get(header)
+        if value == "" or field not in _FIELDS:
+            continue
+        text = _tidy(value) if isinstance(value, str) else _scalar(value)
+        if text is None:
+            unusable[field] = NOT_TEXT
+        elif len(text) > _NEVER_TOO_LONG and len(text) > _LONGEST.get(field, len(text)):
+            unusable[field] = f"{len(text):,} {TOO_LONG}"
+        elif text and text not in lexicon.NULLS:
+            cells[field] = text
+    if "id" in cells and cells["id"].casefold() in lexicon.NO_NAME:
         del cells["id"]
     return cells, unusable
 
@@ -307,10 +333,7 @@ def _cleaned(
     why: str,
     unusable: dict[str, str],
 ) -> str | None:
-    text = cells.get(field)
-    if text is None:
-        return None
-    found = clean(text)
+    found = clean(cells[field])
     if found is None:
         unusable[field] = why
     return found
@@ -320,13 +343,13 @@ def _domain(cell: str | None, email: str | None, unusable: dict[str, str]) -> st
     found = clean_domain(cell) if cell else None
     if cell and not found:
         unusable["domain"] = NOT_OWN_DOMAIN if is_host(cell) else NOT_DOMAIN
-    return found or (clean_domain(email) if email else None)
+    return found or (domain_of(email) if email else None)
 
 
 def _names(cells: Mapping[str, str], unusable: dict[str, str]) -> tuple[str | None, str | None]:
-    first, last, name = (
-        _cleaned(cells, field, _clean_name, NOT_NAME, unusable) for field in ("first_name", "last_name", "name")
-    )
+    first = _cleaned(cells, "first_name", _clean_name, NOT_NAME, unusable) if "first_name" in cells else None
+    last = _cleaned(cells, "last_name", _clean_name, NOT_NAME, unusable) if "last_name" in cells else None
+    name = _cleaned(cells, "name", _clean_name, NOT_NAME, unusable) if "name" in cells else None
     if name and not (first and last):
         split = split_name(name)
         return first or split[0], last or split[1]
@@ -334,6 +357,8 @@ def _names(cells: Mapping[str, str], unusable: dict[str, str]) -> tuple[str | No
 
 
 def _clean_name(text: str) -> str | None:
+    if text.isalpha():
+        return None if text.casefold() in lexicon.NO_NAME else text
     if "@" in text or text.casefold() in lexicon.NO_NAME or not any(map(str.isalpha, text)):
         return None
     return text

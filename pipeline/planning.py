@@ -58,7 +58,7 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
         job = _job(settings, store, out)
         policy = _policy(settings, job)
         tally = Tally(Books(store, job, now), source.columns, policy, EXACT, _thinned(source))
-        tally.read(source.records())
+        tally.read(source)
         usage = store.ledger.usage(limits.window, limits.quota, now) if store else Usage(0, 0, None, None, None, None)
         history, costs = _history(store, policy)
     total = tally.total()

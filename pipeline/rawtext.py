@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HEAD: Final = 1 << 16
 """Bytes looked at before anything is read, to tell what they are."""
 
+_PIECE: Final = 1 << 14
+"""Bytes decoded at a time: a pipe's last rows are not seen before so many came, or its end."""
+
 LONGEST: Final = 1 << 24
 """The longest line and the longest cell, in characters: more is a damaged file, and would fill the memory."""
 
@@ -52,6 +55,7 @@ _BY_SUFFIX: Final = {
     ".gz": _BINARY[2],
     ".parquet": _BINARY[6],
 }
+_QUOTE_FIX: Final = 'Close it, or write a quote that belongs to a quoted cell twice ("").'
 _WEB_PAGE: Final = re.compile(rb"\s*<(?:!doctype|html|head|body|table|meta|\?xml)\b", re.IGNORECASE)
 
 _LABELS: Final = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8 with BOM", "utf-16": "UTF-16", "utf-32": "UTF-32"}
@@ -169,19 +173,51 @@ def _reads_as(head: bytes, codec: str) -> bool:
 
 
 def lines(stream: Stream, encoding: str) -> Iterator[str]:
-    """Yield the lines of a CSV file with their ends; what is not text is told by byte, offset and line."""
-    number = 0
-    text = io.TextIOWrapper(stream, encoding, newline="")
+    """Yield the lines of a CSV file with their ends; what is not text is told by byte, offset and line.
+
+    The text is decoded and parted a block at a time: a call for every line would cost as much as parsing it.
+    """
+    number, text = 0, ""
     try:
-        for number, line in enumerate(iter(partial(text.readline, LONGEST), ""), 1):
-            if "\0" in line:
-                what = f"{stream.name}: line {number} holds a zero byte: the file is damaged or binary."
-                raise InputUnusable(what, _AS_CSV)
-            if len(line) == LONGEST:
-                raise InputUnusable(f"{stream.name}: line {number} is longer than 16 million characters.")
-            yield line
+        decode = codecs.getincrementaldecoder(encoding)().decode
+        while piece := stream.read(_PIECE):
+            text += decode(piece)
+            end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1  # a last \r may be half of \r\n
+            block = _checked_lines(text[:end], stream, number)
+            yield from block
+            number, text = number + len(block), text[end:]
+            if len(text) >= LONGEST:
+                raise _too_long(stream, number + 1)
+        yield from _checked_lines(text + decode(b"", final=True), stream, number)
     except UnicodeError as error:
         raise _undecodable(error, stream, encoding, number) from None
+
+
+def _checked_lines(text: str, stream: Stream, before: int) -> list[str]:
+    """Part text into lines; refuse it for what no line of a list holds."""
+    parted = io.StringIO(text, newline="").readlines()
+    if "\0" in text:
+        number = next(n for n, line in enumerate(parted, before + 1) if "\0" in line)
+        what = f"{stream.name}: line {number} holds a zero byte: the file is damaged or binary."
+        raise InputUnusable(what, _AS_CSV)
+    if len(text) >= LONGEST and len(longest := max(parted, key=len)) >= LONGEST:
+        raise _too_long(stream, before + 1 + parted.index(longest))
+    return parted
+
+
+def _too_long(stream: Stream, line: int) -> InputUnusable:
+    return InputUnusable(f"{stream.name}: line {line} is longer than 16 million characters.")
+
+
+def misquoted(why: str, name: str, begins: int, ends: int) -> InputUnusable:
+    """Say which quote of a CSV file is wrong, by what the reader said and the lines of the row it was in."""
+    if "expected after" in why:
+        row = "" if begins == ends else f" (the row begins at line {begins})"
+        return InputUnusable(f"{name}: line {ends} has text after a closing quote{row}.", _QUOTE_FIX)
+    if begins == ends:
+        return InputUnusable(f"{name}: a quote that opens in line {begins} is never closed.", _QUOTE_FIX)
+    what = f"{name}: a quote that opens in the row at line {begins} is not closed by line {ends}."
+    return InputUnusable(what, _QUOTE_FIX)
 
 
 def json_lines(stream: Stream, encoding: str) -> Iterator[str]:

@@ -250,7 +250,7 @@ async def fetching(session: Session, key: str) -> AsyncIterator[Fetcher]:
     """Connect to the API; the stop time ends the run in good order."""
     await _note_key(session, key)
     connect = session.parts.connect or _client
-    with _stop_at(session), _few_collections() if session.parts.signals else nullcontext():
+    with _stop_at(session), few_collections(session):
         async with connect(session, key) as sender:
             erased = session.store.erasing.erased()
             fetcher = Fetcher(session.store.ledger, session.budget, Discreet(sender, erased) if erased else sender)
@@ -274,8 +274,14 @@ class Discreet:
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """Look for cyclic garbage seldom: leads leave next to none, and looking costs up to a tenth of a run's CPU."""
+def few_collections(session: Session) -> Iterator[None]:
+    """Look for cyclic garbage seldom: leads leave next to none, and looking costs up to a fifth of the CPU.
+
+    Not in another program's process, which has garbage of its own.
+    """
+    if not session.parts.signals:
+        yield
+        return
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(YOUNG, *before[1:])

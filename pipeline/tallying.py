@@ -25,11 +25,12 @@ from pipeline.store.records import FINISHED_STATES, Work
 from pipeline.suppressed import is_lead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.erased import Erased
+    from pipeline.lists import Record
     from pipeline.model import Lead, Policy, Question
-    from pipeline.sources import Record
+    from pipeline.sources import Source
     from pipeline.store import Store
     from pipeline.store.records import Job, Standing
 
@@ -121,17 +122,22 @@ class Tally:
 
     # --- rows in ---
 
-    def read(self, records: Iterable[Record]) -> None:
+    def read(self, source: Source) -> None:
         """Count all rows; most rows of a long list go no further than their mark."""
-        company, domain, email = (self._columns.get(name, "") for name in ("company", "domain", "email"))
-        skip = BITS - self._thinned
-        for record in records:
+        fields = [field for field in ("company", "domain", "email") if field in self._columns]
+        at = {field: place for place, field in enumerate(fields)}
+        company, domain, email = (at.get(field, len(fields)) for field in ("company", "domain", "email"))
+        mark = 0  # of the row looked at last, which is the one that comes next
+
+        def wanted(cells: Sequence[Any]) -> bool:
+            nonlocal mark
             self._rows += 1
-            values = record.values
-            mark = mark_of(values.get(company), values.get(domain) or values.get(email))
-            if not mark >> skip:
-                self._take(mark, record)
-                skip = BITS - self._thinned
+            cells = (*cells, None)
+            mark = mark_of(cells[company], cells[domain] or cells[email])
+            return not mark >> BITS - self._thinned
+
+        for record in source.sifted(fields, wanted):
+            self._take(mark, record)
 
     def read_again(self, leads: Iterable[Lead]) -> None:
         """Count rows that were taken in before, read as a run reads them."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 VERSION = 3
 """The schema's version; a file with a later one was written by a newer program."""
 
+CACHE = 8_000
+"""Kibibytes of pages the writer keeps: rows of a long list touch its indexes everywhere."""
+
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
 """File systems without the shared memory that SQLite's write-ahead log needs."""
 
@@ -68,6 +71,7 @@ class Store:
             with ExitStack() as unless_whole:
                 writer = unless_whole.enter_context(closing(_connect(path)))
                 writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+                writer.execute(f"PRAGMA cache_size = -{CACHE}")
                 _migrate(writer, path)
                 path.chmod(0o600)  # also a file of ours that came back from a backup
                 account_id = _account(writer, account)

@@ -118,8 +118,7 @@ class Jobs:
 
     def answered_companies(self, job: int) -> int:
         """How many companies with waiting rows have had their search answered."""
-        row = self._reader.execute(SQL["answered_companies"], (job,)).fetchone()
-        return int(row[0])
+        return int(self._reader.execute(SQL["answered_companies"], (job,)).fetchone()[0])
 
     async def search_again(self, job: int) -> None:
         """Forget which searches were answered: the questions changed."""
@@ -132,13 +131,14 @@ class Jobs:
 
     def has_late_copies(self, job: int) -> bool:
         """Whether some duplicate has no line yet (its lead may be pending still)."""
-        row = self._reader.execute("SELECT n FROM tally WHERE job = ? AND state = ?", (job, COPY)).fetchone()
-        return bool(row and row[0])
+        return bool(dict(self._reader.execute(SQL["tally"], (job,))).get(COPY))
 
     # --- taking rows in ---
 
-    async def begin_intake(self, job: Job, now: float) -> Intake:
-        """Start reading a list into a job."""
+    async def begin_intake(self, job: Job, now: float, *, continued: bool = False) -> Intake:
+        """Start reading a list into a job, or go on with what was added to the list read last."""
+        if continued:
+            return Intake(job.id, job.intake, now, continued=True)
         await self.update(job.id, intake=job.intake + 1)
         return Intake(job.id, job.intake + 1, now)
 
@@ -186,6 +186,10 @@ class Jobs:
         aged = [work for work in stream("oldest", aged_places(handed, limit)) if work.taken_in < now - AGED]
         ordered = {work.id: work for work in work_order(leads, searches, aged, self.chances(job), handed)}
         return list(ordered.values())[:limit]
+
+    async def index_sample(self) -> None:
+        """Make what samples are read by, unless it is there; that reads all leads of the state."""
+        await self._run(SQL["index_sample"], ())
 
     def sampled(self, job: int, before: int, limit: int, besides: Iterable[int] = ()) -> list[Work]:
         """The next leads of a sample that ends before that place, in the order of their places."""

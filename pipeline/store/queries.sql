@@ -185,6 +185,9 @@ ON CONFLICT DO NOTHING;
 -- :known_lead
 SELECT id, subject, seen, state, company, priority FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;
 
+-- :last_occurrence
+SELECT max(occurrence) FROM lead WHERE job = ? AND lead_id = ?;
+
 -- :known_leads
 SELECT lead_id, id, subject, seen, state, company, priority FROM lead
 WHERE job = ? AND occurrence = 0 AND lead_id IN (SELECT value FROM json_each(?));

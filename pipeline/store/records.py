@@ -162,11 +162,15 @@ class Did(NamedTuple):
 
 @dataclass(slots=True)
 class Intake:
-    """One reading of a list into a job; remembers only what it needs to tell duplicates from old rows."""
+    """One reading of a list into a job; remembers only what it needs to tell duplicates from old rows.
+
+    `continued`: it goes on where the reading with this number ended, with the rows that were added since.
+    """
 
     job: int
     number: int
     now: float
+    continued: bool = False
     companies: dict[str, tuple[int, int]] = field(default_factory=dict)
     occurrences: Counter[str] = field(default_factory=Counter)
     added: int = 0

@@ -113,7 +113,7 @@ CREATE TABLE lead (
 CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;
 CREATE INDEX lead_company ON lead (company, priority DESC, id) WHERE state = 'ready';
-CREATE INDEX lead_sample ON lead (job, state, sample);
+-- lead_sample (job, state, sample) is made by the first --sample: few ask for one, and every lead would pay for it.
 CREATE INDEX lead_deferred ON lead (job, not_before) WHERE state = 'deferred';
 CREATE INDEX lead_copy ON lead (original, state) WHERE original IS NOT NULL;
 

@@ -6,7 +6,7 @@ only writer. What is known already is changed row by row.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pipeline.store.records import Intake, Row
+
+REMEMBERED = 20_000
+"""Companies that one intake knows by heart; the others are looked up again."""
 
 
 def count(db: sqlite3.Connection, job: int, changes: dict[str, int]) -> None:
@@ -46,11 +49,11 @@ class TakeIn:
         self._db = db
         self._intake = intake
         self._states: Counter[str] = Counter()
-        self._waiting: Counter[int] = Counter()
+        self._waiting: dict[int, int] = defaultdict(int)
         self._companies: dict[str, tuple[int, int]] = {}
         self._occurrences: Counter[str] = Counter()
         self._added = self._changes = 0
-        self._known: dict[tuple[str, int], Known | None] = {}
+        self._known: dict[str | tuple[str, int], Known | None] = {}
         self._new_leads: list[tuple[object, ...]] = []
         self._new_companies: dict[int, list[Any]] = {}
         self._missing: set[str] = set()
@@ -59,7 +62,7 @@ class TakeIn:
 
     def tell(self, intake: Intake) -> None:
         """Let the intake know what is durable now."""
-        if len(intake.companies) > 100_000:  # noqa: PLR2004 - bounds memory, not meaning
+        if len(intake.companies) > REMEMBERED:
             intake.companies.clear()
         intake.companies |= self._companies
         intake.occurrences += self._occurrences
@@ -70,7 +73,10 @@ class TakeIn:
         """Take in every row, then write what is new and adjust the counters once."""
         self._look_up(rows)
         for row in rows:
-            self._take(row, row.lead_id)
+            if self._known[row.lead_id] is None:
+                self._insert(row, row.lead_id, READY, None, 0)
+            else:
+                self._take(row, row.lead_id)
         self._write_new()
         count(self._db, self._intake.job, dict(self._states))
         self._db.executemany(SQL["waiting"], [(n, company) for company, n in self._waiting.items() if n])
@@ -81,9 +87,9 @@ class TakeIn:
     def _look_up(self, rows: Sequence[Row]) -> None:
         """Find the batch's leads, and its companies but for those met before in this intake."""
         ids = {row.lead_id for row in rows}
-        self._known = dict.fromkeys((lead_id, 0) for lead_id in ids)
+        self._known = dict.fromkeys(ids)
         for lead_id, *known in self._found("known_leads", ids):
-            self._known[lead_id, 0] = Known._make(known)
+            self._known[lead_id] = Known._make(known)
         keys = {row.company_key for row in rows} - self._intake.companies.keys()
         there = {key for (key,) in self._found("known_companies", keys)}
         self._missing = keys - there
@@ -92,9 +98,9 @@ class TakeIn:
         return self._db.execute(SQL[statement], (self._intake.job, orjson.dumps(list(wanted)).decode())).fetchall()
 
     def _find(self, lead_id: str, occurrence: int = 0) -> Known | None:
-        key = (lead_id, occurrence)
+        key = (lead_id, occurrence) if occurrence else lead_id
         if key not in self._known:
-            found = self._db.execute(SQL["known_lead"], (self._intake.job, *key)).fetchone()
+            found = self._db.execute(SQL["known_lead"], (self._intake.job, lead_id, occurrence)).fetchone()
             self._known[key] = Known(*found) if found else None
         return self._known[key]
 
@@ -121,10 +127,11 @@ class TakeIn:
         company, need = self._company(row)
         intake = self._intake
         self._last_lead += 1
-        lead = self._last_lead
-        values = (lead, intake.job, row.row, lead_id, occurrence, original, row.subject, company, row.priority)
-        self._new_leads.append((*values, state, need, place_of(lead_id), intake.now, intake.number, row.input))
-        self._known[lead_id, occurrence] = Known(lead, row.subject, intake.number, state, company, row.priority)
+        lead, priority, subject = self._last_lead, row.priority, row.subject
+        values = (lead, intake.job, row.row, lead_id, occurrence, original, subject, company, priority, state, need)
+        self._new_leads.append((*values, place_of(lead_id), intake.now, intake.number, row.input))
+        known = Known(lead, subject, intake.number, state, company, priority)
+        self._known[(lead_id, occurrence) if occurrence else lead_id] = known
         self._states[state] += 1
         if state == READY:
             self._waiting[company] += 1
@@ -132,18 +139,24 @@ class TakeIn:
 
     def _duplicate(self, row: Row, lead_id: str, original: int) -> None:
         self._occurrences[lead_id] += 1
-        occurrence = self._intake.occurrences[lead_id] + self._occurrences[lead_id]
+        occurrence = self._occurrences_before(lead_id) + self._occurrences[lead_id]
         known = self._find(lead_id, occurrence)
         if known is None:
             self._insert(row, lead_id, COPY, original, occurrence)
         else:
             self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
 
+    def _occurrences_before(self, lead_id: str) -> int:
+        """How often the list had the lead again before this batch: in this reading and the one it goes on with."""
+        if not self._intake.continued:
+            return self._intake.occurrences[lead_id]
+        return int(self._db.execute(SQL["last_occurrence"], (self._intake.job, lead_id)).fetchone()[0])
+
     def _seen_again(self, row: Row, lead_id: str, known: Known) -> None:
         self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
         if known.priority != row.priority:
             self._db.execute(SQL["reprioritise"], (row.priority, known.id))
-        self._known[lead_id, 0] = known._replace(seen=self._intake.number, priority=row.priority)
+        self._known[lead_id] = known._replace(seen=self._intake.number, priority=row.priority)
 
     def _changed(self, row: Row, lead_id: str, known: Known) -> None:
         """What matters changed under an id: the lead is asked again, and its old line goes."""
@@ -164,7 +177,7 @@ class TakeIn:
             copies = self._db.execute(SQL["uncopy"], (known.id,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))
-        self._known[lead_id, 0] = Known(known.id, row.subject, self._intake.number, READY, company, known.priority)
+        self._known[lead_id] = Known(known.id, row.subject, self._intake.number, READY, company, known.priority)
 
     # --- its company ---
 

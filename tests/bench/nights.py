@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import random
 import resource
 import sqlite3
 import subprocess
@@ -35,16 +34,17 @@ if TYPE_CHECKING:
 
 HEADERS: Final = ("Record ID", "First Name", "Last Name", "Email", "Company Name", "Website", "Job Title", "City")
 QUOTA: Final = 500
+STEP: Final = 7_368_787  # a prime: neighbours in the list are strangers
 
 
 def write_list(path: Path, rows: int) -> None:
-    """Write a CRM export with three leads a company."""
-    rng = random.Random(rows)
+    """Write a CRM export with three leads a company, far apart: a night has the same work in a list of any size."""
+    firms = rows // 3 + 1
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADERS)
         for n in range(rows):
-            firm = rng.randrange(max(1, rows // 3))
+            firm = n % firms * STEP % firms
             email = f"kim.lee{n}@firm{firm}.com" if n % 2 else ""
             row = (n + 1, "Kim", f"Lee{n}", email, f"Firm {firm} Works Inc.", f"www.firm{firm}.com")
             writer.writerow((*row, "Head of Sales", "Berlin"))

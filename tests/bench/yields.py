@@ -4,6 +4,10 @@ The pipeline itself works through generated backlogs in virtual time, against a 
 1 or 2 requests after its company's search. Beside it stand policies that share no code with it: companies in the
 file's order, the next request with the most expected completions (the chances known), and one that knows every
 answer before it asks.
+
+Of the pipeline all is real but the matcher and the reading of answers: comparing each of a giant's thousand leads
+with its thousand contacts, read anew, would take hours and decide nothing here, so a lead's contact is looked up by
+its name and an answer is read once.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import sys
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,12 +31,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import Server, Site, write_leads
 
+from pipeline import facts, protocol
+from pipeline.matcher import Match
 from pipeline.protocol import RawReply
+from pipeline.store import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from pipeline.model import Permit
+    from pipeline.model import Contact, Lead, Permit
 
 DAYS: Final = (1, 3, 5, 7)
 QUOTA: Final = 2_000
@@ -220,6 +228,20 @@ def contact(company: str, n: int, need: int) -> dict[str, Any]:
     return person | {"phone": "+15557654321", "phone_confidence": phone, "company": company}
 
 
+_known: dict[int, tuple[object, dict[str | None, Contact]]] = {}
+"""By the identity of an answer's contacts, which are kept so that it stays theirs: the contacts by name."""
+
+
+def look_up(lead: Lead, contacts: Sequence[Contact], _: object) -> Match:
+    """Stand in for the matcher where no two people share a surname."""
+    if id(contacts) not in _known:
+        if len(_known) > QUOTA:
+            _known.clear()
+        _known[id(contacts)] = contacts, {contact.last_name: contact for contact in contacts}
+    found = _known[id(contacts)][1].get(lead.last_name)
+    return Match("name" if found else "none", float(found is not None), found, ())
+
+
 class YieldSite(Site):
     """A machine whose network ends at the backlog's server."""
 
@@ -264,8 +286,10 @@ def _list(site: YieldSite, prefix: str, companies: Companies) -> Path:
 
 def main() -> None:
     """Print the table."""
+    facts.match = look_up  # type: ignore[attr-defined,assignment]
+    ledger.decode = lru_cache(QUOTA)(protocol.decode)  # type: ignore[attr-defined]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lists", default="uniform,zipf,giant")
     chosen = parser.parse_args()
     print(f"{'list':<30}{'order':<34}" + "".join(f"{f'day {day}':>8}" for day in DAYS) + "   of known chances")

@@ -147,17 +147,27 @@ def plan_of(path: Path, statement: str, values: tuple[object, ...]) -> str:
         ("history", (1, b"x"), ("answer_key",)),
     ],
 )
-def test_what_runs_for_every_lead_reads_an_index(
+async def test_what_runs_for_every_lead_reads_an_index(
     store: Store, path: Path, statement: str, values: tuple[object, ...], indexes: tuple[str, ...]
 ) -> None:
     """No statement of the night's loop reads a whole table: a night costs the quota, not the list."""
+    await store.jobs.index_sample()
     plan = plan_of(path, statement, values)
     assert [name for name in indexes if f"INDEX {name} " not in plan] == []
     assert "SCAN" not in plan.replace("SCAN json_each", "")  # the leads in hand
 
 
-def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:
+async def test_leads_pay_for_the_index_of_samples_only_once_somebody_takes_one(store: Store, path: Path) -> None:
+    """It would cost every lead of every list as much as half of its other indexes together."""
+    assert "lead_sample" not in plan_of(path, "places", (1, "ready"))
+    for _ in "twice":
+        await store.jobs.index_sample()
+    assert "lead_sample" in plan_of(path, "places", (1, "ready"))
+
+
+async def test_the_order_of_work_is_read_and_not_sorted(store: Store, path: Path) -> None:
     """The indexes hold the order of work; sorting would cost the list every two hundred leads."""
+    await store.jobs.index_sample()
     assert "TEMP B-TREE" not in plan_of(path, "leads_next", (1, "[]", 200))
     assert "TEMP B-TREE" not in plan_of(path, "searches_next", (1, "[]", 200))
     assert "TEMP B-TREE" not in plan_of(path, "sampled_next", (1, 1 << 40, "[]", 200))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,42 @@ def test_rows_added_to_the_list_are_worked_on_and_the_others_left_alone(tmp_path
     assert site.out.read_bytes().startswith(before)
     assert len(site.lines()) > before.count(b"\n")
     assert len(site.server.log) > asked
+
+
+def test_only_what_was_added_to_the_file_is_read(tmp_path: Path) -> None:
+    """The rest is known by its hash; duplicates of rows that were there already are duplicates all the same."""
+    rows = people(4)
+    longer = [*rows, rows[0], *people(2, start=50), rows[0], rows[1]]
+    once, twice = Site(tmp_path / "once", Server()), Site(tmp_path / "twice", Server())
+    for site, exports in ((once, [longer]), (twice, [rows, longer[: len(rows) + 1], longer, longer])):
+        site.folder.mkdir()
+        for night, export in enumerate(exports):
+            site.night(write_leads(site.folder / "leads.csv", export), at=night * DAY, **PLAN, max_requests=0)
+        site.night(site.folder / "leads.csv", at=9 * DAY, **PLAN)
+    first, second = ({line["row"]: line["duplicate_of"] for line in site.lines()} for site in (once, twice))
+    assert first == second
+    assert len(first) == len(longer)
+    assert readings(twice) == 1
+
+
+def test_a_file_whose_beginning_changed_is_read_again_as_a_whole(tmp_path: Path) -> None:
+    """And one whose last line had no end: it may have gone on."""
+    site, rows = Site(tmp_path, Server()), people(3)
+    leads = write_leads(tmp_path / "leads.csv", rows)
+    site.night(leads, **PLAN, max_requests=0)
+    before = leads.read_bytes()
+    leads.write_bytes(before.replace(b"Northwind 0", b"Northwind 9") + before.splitlines()[-1])
+    site.night(leads, **PLAN, max_requests=0)
+    assert readings(site) == 2
+    leads.write_bytes(leads.read_bytes() + b"x and Sons\n")
+    site.night(leads, **PLAN, max_requests=0)
+    assert readings(site) == 3
+
+
+def readings(site: Site) -> int:
+    """How often the list was read from its beginning."""
+    with closing(sqlite3.connect(site.folder / "state.db")) as db:
+        return int(db.execute("SELECT intake FROM job").fetchone()[0])
 
 
 def test_a_changed_lead_under_an_id_is_asked_again_and_its_old_line_goes(tmp_path: Path) -> None:

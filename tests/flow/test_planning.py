@@ -217,7 +217,7 @@ def counted(leads: Path, most: int, thinned: int, policy: Policy | None = None) 
     """Count a list of which nothing is known."""
     source = open_source(str(leads))
     tally = Tally(Books(None, None, START), source.columns, policy or Policy(), most, thinned)
-    tally.read(source.records())
+    tally.read(source)
     return tally.total()
 
 

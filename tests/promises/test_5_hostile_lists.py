@@ -24,7 +24,8 @@ from support import Server, Site
 from system_site import Machine
 
 from pipeline.errors import InputUnusable
-from pipeline.sources import LINE, open_source
+from pipeline.lists import LINE
+from pipeline.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import gc
 import io
 import os
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +17,8 @@ from pipeline.errors import (
     InternalError,
     PipelineError,
 )
-from pipeline.sources import Record, Source, open_source
+from pipeline.lists import Record
+from pipeline.sources import Source, open_source
 
 Write: TypeAlias = Callable[..., str]
 
@@ -324,3 +325,62 @@ def test_memory_does_not_grow_with_the_list(write: Write, name: str, head: bytes
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2_000_000
+
+
+# --- a part of the rows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "added"),
+    [
+        ("leads.csv", "\ufeffCompany;City\nAcme;Bonn\n\n", 'Bolt;"a\nb"\n\nCup;x;y\n'),
+        ("leads.jsonl", '{"company":"Acme"}\n\n', '{"company":"Bolt"}\n{"company":3}\n'),
+    ],
+)
+def test_rows_added_are_read_and_numbered_as_if_the_whole_list_was(
+    tmp_path: Path, name: str, before: str, added: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(before + added, "utf-8")
+    source, size = open_source(str(path)), len(before.encode())
+    assert source.ends_a_row(size)
+    assert list(source.records_after(size, 1)) == list(source.records())[1:]
+
+
+def test_nobody_can_begin_in_the_middle_of_a_row_or_of_wide_characters(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Company\nAcme\nBo", "utf-8")
+    (tmp_path / "b.csv").write_text("Company\nAcme\n", "utf-16")
+    narrow, wide = (open_source(str(tmp_path / name)) for name in ("a.csv", "b.csv"))
+    assert (narrow.ends_a_row(13), narrow.ends_a_row(15), wide.ends_a_row(28)) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("leads.csv", "City,Company\nBonn,Acme\nRome,Bolt\nOslo\nOslo,Acme,x\n"),
+        (
+            "leads.jsonl",
+            '{"City":"Bonn","Company":"Acme"}\n{"Company":"Bolt"}\n{"City":"Oslo"}\nnot JSON\n{"Company":"Acme"}\n',
+        ),
+    ],
+)
+@pytest.mark.parametrize("fields", [[], ["company"], ["company", "city"]])
+def test_sifting_looks_at_every_row_and_yields_the_wanted_ones_whole(
+    tmp_path: Path, name: str, text: str, fields: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    source, looked_at = open_source(str(path), columns={"company": "Company", "title": "City"}), []
+
+    def wanted(cells: Sequence[str]) -> bool:
+        looked_at.append(tuple(cells))
+        return "Acme" in cells
+
+    asked = ["title" if field == "city" else field for field in fields]
+    every = list(source.records())
+    headers = [source.columns[field] for field in asked]
+    told = [tuple(record.values.get(header, "") for header in headers) for record in every]
+    assert list(source.sifted(asked, wanted)) == [
+        record for record, cells in zip(every, told, strict=True) if "Acme" in cells
+    ]
+    assert looked_at == told

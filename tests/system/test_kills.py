@@ -20,6 +20,7 @@ from soak import seconds, size
 from support import people, write_leads
 from system_site import FAST, Machine, asked_again, ended, said, site, until
 
+from pipeline.intake import INTAKE
 from pipeline.sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
@@ -210,21 +211,21 @@ async def test_an_interrupted_intake_keeps_what_it_has_read_and_says_so(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     """Even if the pipe it reads says nothing: with its summary. The whole list then doubles nothing."""
-    rows = [{"Company Name": f"Northwind {n} Robotics", "Notes": "-" * 40} for n in range(2_500)]
+    rows = [{"Company Name": f"Northwind {n} Robotics", "Notes": "-" * 40} for n in range(INTAKE * 5 // 4)]
     text = write_leads(tmp_path / "leads.csv", rows).read_bytes()
     command = (*ENRICH[2:], "--max-requests", "0")
     async with site(tmp_path) as (machine, sandbox):
         process = await machine.start("enrich", "-", *command, stdin=asyncio.subprocess.PIPE)
         assert process.stdin is not None
         process.stdin.write(text[: len(text) * 9 // 10])
-        await until(lambda: taken_in(machine) == 2_000)
+        await until(lambda: taken_in(machine) == INTAKE)
         process.send_signal(number)
         assert process.stderr is not None
         told = (await asyncio.wait_for(process.stderr.read(), 20)).decode()
         assert (await process.wait(), "Traceback" in told) == (code, False)
         process.stdin.close()
         kept = taken_in(machine)
-        assert 2_000 <= kept < 2_500
+        assert INTAKE <= kept < len(rows)
         assert f"Rows      {kept:,} leads" in told
         assert "the list was not read to its end; the same enrich command takes in the rest" in told
         assert await forked(machine, "resume", *command[2:]) == 0
@@ -232,7 +233,9 @@ async def test_an_interrupted_intake_keeps_what_it_has_read_and_says_so(
         assert await forked(machine, "enrich", "leads.csv", *command) == 0
         assert sandbox.count() == 0
     assert "not read to its end" not in said_last(machine)
-    assert machine.query("SELECT count(DISTINCT row), max(row), max(occurrence) FROM lead") == [(2_500, 2_500, 0)]
+    assert machine.query("SELECT count(DISTINCT row), max(row), max(occurrence) FROM lead") == [
+        (len(rows), len(rows), 0)
+    ]
 
 
 async def test_a_run_outlives_those_who_listen_to_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import Server, Site, people, write_leads
 
+from pipeline import app
 from pipeline.errors import ConfigError, InputUnusable, StateError, UsageError
 from pipeline.model import Stop
 
@@ -138,6 +139,17 @@ def test_other_questions_are_refused_with_what_they_would_cost(tmp_path: Path) -
     site.night(leads, **PLAN, limit=5, new_policy=True)
     assert site.out.read_bytes().startswith(finished)
     assert any('"limit":5' in entry.question for entry in site.server.log)
+
+
+def test_resume_asks_as_the_job_was_begun_whatever_the_surroundings_say(tmp_path: Path) -> None:
+    """LEADCONTACT_LIMIT is meant for new lists; only what is said with `resume` itself is a wish for this one."""
+    site = Site(tmp_path, Server())
+    site.night(write_leads(tmp_path / "leads.csv", people(6, 1)), **PLAN, max_requests=2)
+    site.resume(**PLAN, limit=5)
+    assert {entry.body["limit"] for entry in site.server.log if "limit" in entry.body} == {10}
+    site.night(write_leads(tmp_path / "leads.csv", people(8, 1)), **PLAN, max_requests=0)
+    with pytest.raises(ConfigError, match="limit 10 -> 5"):
+        site.command(lambda parts: app.resume(parts, (), ["limit"]), **PLAN, limit=5)
 
 
 def test_judgement_applies_to_unfinished_rows_at_once(tmp_path: Path) -> None:

@@ -254,13 +254,14 @@ class Budget:
         why = self._limits_reached(question)
         if self._in_flight or why is None:
             return
-        say = halts.max_requests if why is Stop.MAX_REQUESTS else halts.max_credits
-        self.stop(why, say(self.limits))
+        self.stop(why, halts.OWN[why](self.limits))
 
     def _limits_reached(self, question: Question) -> Stop | None:
         limits, spent = self.limits, self.spent
         if limits.max_requests is not None and spent.requests >= limits.max_requests:
             return Stop.MAX_REQUESTS
+        if not self._circuit.pays_for(spent.requests + 1, limits.concurrency):
+            return Stop.OUTAGE
         if limits.max_credits is None:
             return None
         most = spent.credits + self._held + self.purse.most(question)

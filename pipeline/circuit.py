@@ -1,4 +1,8 @@
-"""Is the API well? Three failures in a row, or 60 % of the last 20, and requests stop but for single probes."""
+"""Is the API well? Three failures in a row, or 60 % of the last 20, and requests stop but for single probes.
+
+And is it worth its requests? Every answer pays for two and a half; what is spent beyond that is a loan, and no
+larger than what a dead API costs.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,10 @@ RATIO = 0.6
 LAST = 20
 PROBE_AFTER = (1.0, 2.0, 4.0)
 """Seconds before each probe of an open circuit; when all have failed the API is given up for this run."""
+SPARE = IN_A_ROW + len(PROBE_AFTER)
+"""Requests that a dead API costs beside those under way when it died."""
+AN_ANSWER = 1 / (1 - RATIO)
+"""Requests that an answer pays for over a whole run: where 60 % fail, it takes as many to get one."""
 
 
 class State(StrEnum):
@@ -31,7 +39,7 @@ class Circuit:
     _probing: bool = False
     _row: int = 0
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST))
-    _answered: bool = False
+    _answers: int = 0
     _failing: set[bytes] = field(default_factory=set)
 
     def wait(self, now: float) -> float | None:
@@ -52,7 +60,7 @@ class Circuit:
     def succeeded(self, *, stale: bool = False) -> None:
         """One answer that makes sense closes the circuit; a stale one, asked before the last failure, does not."""
         self._recent.append(True)
-        self._answered = True
+        self._answers += 1
         self._failing.clear()
         if stale:
             return
@@ -62,7 +70,15 @@ class Circuit:
 
     def blames(self, question: bytes) -> bool:
         """Whether there were answers, and since the last one nothing but this question failed."""
-        return self._answered and self._failing == {question}
+        return self._answers > 0 and self._failing == {question}
+
+    def pays_for(self, requests: int, concurrency: int) -> bool:
+        """Whether the answers so far justify so many requests in all, failed ones and those under way among them.
+
+        A run begins with a loan of what a dead API costs, and has paid it back by the time it has sent twice that.
+        """
+        earned, loan = AN_ANSWER * self._answers, concurrency + SPARE
+        return requests <= earned + min(loan, max(0.0, 2 * loan - earned))
 
     def failed(self, now: float, *, probe: bool, question: bytes = b"") -> None:
         """A request failed; only a probe's failure says something new about an open circuit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.model import NoReply, Stop
 from pipeline.words import counted
@@ -41,6 +41,18 @@ def max_requests(limits: Limits) -> str:
 def max_credits(limits: Limits) -> str:
     """Say that the run's own limit of credits could be passed."""
     return f"Paused: the next call could pass the {limits.max_credits:,} credits of --max-credits."
+
+
+def too_dear(_: Limits) -> str:
+    """Say that too few of the run's requests are answered."""
+    return (
+        "Stopped: the API fails at so many requests that going on would waste the quota: less than one in two and a "
+        "half was answered. All rows are kept; run the same command again later."
+    )
+
+
+OWN: Final = {Stop.MAX_REQUESTS: max_requests, Stop.MAX_CREDITS: max_credits, Stop.OUTAGE: too_dear}
+"""What a run says that has come to a limit of its own."""
 
 
 def no_slot(limits: Limits, shut: Stop | None) -> str:

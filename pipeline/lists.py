@@ -139,7 +139,8 @@ def _opening(lines: Iterator[str]) -> tuple[str | None, list[str]]:
     told = None
     opening: list[str] = []
     for line in islice(lines, _HEADER_LINES):
-        sep = _SEP_LINE.fullmatch(line) if told is None else None
+        first = told is None and not any(map(str.strip, opening))
+        sep = _SEP_LINE.fullmatch(line) if first else None
         if sep:
             told = sep[1]
         opening.append("\n" if sep else line)

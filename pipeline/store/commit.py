@@ -188,6 +188,11 @@ def explain(error: BaseException) -> BaseException:
     """Turn SQLite's words into a sentence for people."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
         return error
+    if "locked" in str(error):
+        return StateError(
+            f"The state file has been locked by another process for {PATIENCE // 1000} seconds.",
+            "A command that was stopped (Ctrl-Z) may hold it: let it go on or end it, then run this one again.",
+        )
     return StateError(
         f"The state file cannot be written ({error}).",
         "Make room on its disk or choose another place with --state; nothing that was answered is lost.",

@@ -118,5 +118,9 @@ def test_sqlites_words_become_a_sentence_with_a_way_out() -> None:
         "The state file cannot be written (database or disk is full). Make room on its disk or choose another place"
         " with --state; nothing that was answered is lost."
     )
+    assert str(explain(sqlite3.OperationalError("database is locked"))) == (
+        "The state file has been locked by another process for 30 seconds. A command that was stopped (Ctrl-Z) may"
+        " hold it: let it go on or end it, then run this one again."
+    )
     for other in (sqlite3.IntegrityError("x"), ValueError("x")):
         assert explain(other) is other

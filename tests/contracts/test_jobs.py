@@ -72,6 +72,16 @@ async def test_one_id_with_two_people_in_a_list_is_two_leads(store: Store) -> No
     assert (counts.leads, counts.duplicates) == (2, 1)
 
 
+async def test_changed_leads_are_counted_and_their_equal_rows_are_duplicates(store: Store) -> None:
+    """Also where one batch holds them all: a row equal to a changed one is its duplicate, as it is of a new one."""
+    job = await begin(store)
+    await take_in(store, job, [row(1, "x"), row(2, "y"), row(3, "z")])
+    changed = [row(1, "x", who="Ann"), row(2, "y", who="Bob"), row(3, "z"), row(4, "x", who="Ann")]
+    assert await take_in(store, job, changed) == (0, 2, 0)
+    counts = store.jobs.counts(job.id)
+    assert (counts.leads, counts.pending, counts.duplicates) == (3, 3, 1)
+
+
 async def test_two_people_of_one_id_in_another_order_are_the_same_two(store: Store) -> None:
     """A list sorted differently is the same list: nobody is asked again."""
     job = await begin(store)

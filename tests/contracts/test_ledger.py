@@ -245,3 +245,14 @@ async def test_usage_tells_what_status_shows(site: Site) -> None:
     roomy, full = (store.ledger.usage(Window(), quota, NOW + 2) for quota in (3, 2))
     assert (roomy.used, roomy.under_way, roomy.credits, roomy.credits_at) == (1, 1, 80, NOW + 1)
     assert (roomy.shut_until, roomy.opens, full.opens) == (None, None, NOW + 1 + DAY)
+
+
+async def test_a_servers_clock_is_remembered_unless_it_puts_us_before_the_last_request(site: Site) -> None:
+    """Then somebody has set ours right meanwhile, and the old difference says nothing any more."""
+    store = site.run()
+    assert store.ledger.clock_offset(NOW) == 0
+    await store.ledger.note_clock(-7_200)
+    assert store.ledger.clock_offset(NOW) == -7_200
+    await settle(store, await granted(store))
+    assert store.ledger.clock_offset(NOW + 7_200) == -7_200
+    assert store.ledger.clock_offset(NOW) == 0

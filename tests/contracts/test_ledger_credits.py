@@ -125,10 +125,11 @@ async def test_a_search_or_a_failure_between_two_readings_tells_no_price(site: S
 async def test_a_reading_in_company_only_lowers(site: Site, reading: int) -> None:
     """Beside others of the run a reading may be stale: it can say "less", never "more"."""
     store = site.run()
-    await read_credits(store, 100)
+    first = await granted(store, 900)
+    await settle(store, first, 900, reading=100)
     await granted(store, 1, ceiling=1)
-    told = await settle(store, await granted(store), reading=reading)
-    assert (told.credits, told.alone) == (min(99, reading + 1), False)
+    told = await settle(store, await granted(store), reading=reading, since=first)
+    assert (told.credits, told.alone, told.between) == (min(99, reading + 1), False, None)
 
 
 @pytest.mark.parametrize("other", ["under way before", "under way after", "over before", "came and went"])

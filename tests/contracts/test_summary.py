@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.halts import max_requests
+from pipeline.limits import Limits
 from pipeline.model import FINISHED, Endpoint, Status, Stop, Stopped
 from pipeline.observe.summary import JobReport, Report, Saved, as_json, as_text, next_command
 from pipeline.store.ledger import Usage
@@ -60,6 +62,19 @@ def test_the_accounting_identity_is_printed() -> None:
     )
     total, *parts = [int(word.replace(",", "")) for word in told.split() if word[0].isdigit()]
     assert (total, sum(parts)) == (2_000, 2_000)
+
+
+def test_one_is_told_as_one() -> None:
+    """1 lead, 1 more row, 1 request, 1 more day."""
+    job = replace(REPORT.jobs[0], counts=counts(pending=1, duplicates=1))
+    night = replace(
+        REPORT, jobs=[job], finish_days=1, quota=1, saved=Saved(shared=1, cached=0), requests={Endpoint.SEARCH: 1}
+    )
+    text = as_text(night)
+    for one in ("1 lead = ", "1 more row is a duplicate", "Saved     1 request:", "(1 more day at 1 request)"):
+        assert one in text
+    assert max_requests(Limits(1, max_requests=1)) == "Paused: the 1 request of --max-requests is used."
+    assert max_requests(Limits(1, max_requests=2)) == "Paused: the 2 requests of --max-requests are used."
 
 
 @pytest.mark.parametrize(("duplicates", "said"), [(0, False), (12, True)])

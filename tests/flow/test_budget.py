@@ -11,6 +11,7 @@ import pytest
 from run_site import GOOD, JANE, JOHN, Run, in_a_run
 from support import START, virtual_now
 
+from pipeline.events import AccountShut
 from pipeline.limits import Halted, Limits
 from pipeline.model import Stop
 from pipeline.protocol import RawReply, verify_question
@@ -68,6 +69,22 @@ def test_a_redirect_ends_the_run_and_says_where_it_points(tmp_path: Path) -> Non
         assert len(run.sent) == 1
 
     in_a_run(tmp_path, ask, RawReply(307, b"", location="https://other.example/v1"))
+
+
+@pytest.mark.parametrize(("status", "waits"), [(429, True), (402, False)])
+def test_a_shut_account_is_waited_for_if_it_is_the_quota_and_opens_soon(
+    tmp_path: Path, status: int, *, waits: bool
+) -> None:
+    """Ten minutes of an hour's patience; credits do not come back by waiting."""
+
+    async def ask(run: Run) -> None:
+        told = (await asyncio.gather(run.ask(), run.ask(JOHN), return_exceptions=True))[1]
+        assert isinstance(told, Halted) is not waits
+        assert [second for second, question in run.sent if question is JOHN] == [601] * waits
+        (shut,) = [event for event in run.events if isinstance(event, AccountShut)]
+        assert shut.until == pytest.approx(START + 601, abs=1)
+
+    in_a_run(tmp_path, ask, RawReply(status, b"{}", retry_after="600"), limits=Limits(quota=1000, wait_up_to=3_600))
 
 
 def test_a_sleep_lasts_as_long_as_was_said_and_ends_with_the_run(tmp_path: Path) -> None:

@@ -113,6 +113,21 @@ def test_half_an_outage_costs_at_most_two_and_a_half_requests_an_answer(
     finishes_later(site, leads, concurrency)
 
 
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_an_api_that_answers_one_request_in_three_is_given_up(tmp_path: Path, concurrency: int) -> None:
+    """Never three failures in a row, and every probe's second retry is answered: it is dear all the same."""
+    server = Server(latency=0.1)
+    server.account.line_up([None, Fault.SERVER_ERROR, Fault.SERVER_ERROR] * 200)
+    site = Site(tmp_path, server)
+    leads = write_leads(tmp_path / "leads.csv", people(30, 1))
+    report = site.night(leads, concurrency=concurrency, **PLAN)
+    answered = sum(entry.good for entry in server.log)
+    assert (report.stopped.why, EXITS[report.stopped.why]) == (Stop.OUTAGE, 75)
+    assert "less than one in two and a half was answered" in report.stopped.sentence
+    assert len(server.log) <= 2.5 * answered + concurrency + 6
+    assert sum(report.requests.values()) == len(server.log) >= 2 * (concurrency + 6)
+
+
 def finishes_later(site: Site, leads: Path, concurrency: int) -> None:
     """Two windows later, with a sound API, every row is finished, and none was given up meanwhile."""
     site.server.account.change({"faults": {}, "greylist_seconds": 0.0})

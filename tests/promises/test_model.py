@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from model_site import DAY, Flight, Machine, Process, Vendor, answer, lose, never_sent, refuse
-from soak import size
+from soak import seconds, size
 
 from pipeline.store import Store
 
@@ -194,6 +195,7 @@ class Nights(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
+@pytest.mark.timeout(seconds(120, 3_600))  # ended in the middle of an example, it would be told as not repeatable
 def test_any_order_of_steps_leaves_what_the_model_says(record_property: Callable[[str, object], None]) -> None:
     """Quota, reserve, claims, attempts, answers and lines hold after every step."""
     run_state_machine_as_test(

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from pipeline.circuit import LAST, PROBE_AFTER, Circuit, State
+from pipeline.circuit import LAST, PROBE_AFTER, SPARE, Circuit, State
 
 NOW = 1000.0
 
@@ -183,3 +183,25 @@ def test_one_question_is_to_blame_if_nothing_else_failed_since_the_last_answer()
     assert not circuit.blames(b"other")
     circuit.failed(3.0, probe=False, question=b"other")
     assert not circuit.blames(b"odd")
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests"),
+    [(0, 16), (4, 26), (6, 31), (7, 32), (12, 32), (13, 32), (20, 50), (1000, 2500)],
+)
+def test_an_answer_pays_for_two_and_a_half_requests_and_a_loan_is_paid_back(answers: int, requests: int) -> None:
+    """Ten at once: what a dead API costs may be spent before, until twice that is."""
+    made = circuit("+" * answers)
+    assert made.pays_for(requests, 10)
+    assert not made.pays_for(requests + 1, 10)
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 8, 50])
+def test_an_outage_of_a_moment_leaves_a_run_enough_to_recover(concurrency: int) -> None:
+    """Everything that was under way and all probes but the last fail at the start; from then on all is well."""
+    made, sent = Circuit(), concurrency + SPARE - 1
+    assert made.pays_for(sent + 1, concurrency)
+    for _ in range(5 * (concurrency + SPARE)):
+        made.succeeded()
+        sent += 1
+        assert made.pays_for(sent + 1, concurrency)

@@ -92,6 +92,13 @@ def test_excels_sep_line_is_honoured(write: Write, line: str) -> None:
     assert values(source) == [{"Company": "Acme", "a,b,c": "1"}]
 
 
+@pytest.mark.parametrize("before", ['Company;Feet 6",Inch', "sep=;\nCompany"])
+def test_a_row_that_reads_like_excels_sep_line_is_a_row(write: Write, before: str) -> None:
+    """Also below a header in which a stray quote lets the next line look like its second half."""
+    source = open_source(write(f"{before}\nsep=;\nAcme\n"), columns={"company": "Company"})
+    assert [row["Company"] for row in values(source)] == ["sep=", "Acme"]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_any_line_end_will_do(write: Write, end: str) -> None:
     source = open_source(write(end.join(["Company,Email", "Acme,", "Bolt,b@c.example"])))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from support import people, write_leads
-from system_site import FAST, KEY, Machine, asked_again, ended, said, site
+from system_site import FAST, KEY, Machine, Told, asked_again, ended, said, site
 
 from pipeline.sandbox import Fault
 
@@ -209,6 +209,24 @@ async def test_stdin_and_stdout_make_a_pipe(tmp_path: Path) -> None:
     assert sorted(orjson.loads(line)["row"] for line in told.out.splitlines()) == list(range(1, len(rows) + 1))
     assert "stdin: CSV" in told.err
     assert "Next      leadcontact status" in told.err
+
+
+async def test_a_closed_pipe_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """`| head` goes away: one sentence, 74, and the next run hands out what nobody has read, for nothing."""
+    write_leads(tmp_path / "leads.csv", rows := people(2, 1))
+    async with site(tmp_path) as (machine, sandbox):
+        command = ("enrich", "leads.csv", "-o", "-", "--job", "x", *FAST)
+        process = await machine.start(*command)
+        reader = process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+        reader.close()
+        assert process.stderr is not None
+        err = (await process.stderr.read()).decode()
+        assert await process.wait() == 74
+        complaint = Told(74, "", err).complaint
+        assert complaint == "Standard output was closed before it took all. The next run writes what is missing."
+        again = await machine.run(*command)
+    assert sorted(orjson.loads(line)["row"] for line in again.out.splitlines()) == list(range(1, len(rows) + 1))
+    assert asked_again(sandbox) == 0
 
 
 async def test_jsonl_in_any_shape_travels_through(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
-from support import people, write_leads
+from support import Server, Site, people, write_leads
 from system_site import FAST, KEY, site, until
 
 from pipeline.doctor import Finding, Machine, examine
@@ -45,6 +45,16 @@ def test_a_disk_that_is_nearly_full_is_found(tmp_path: Path) -> None:
     """A night that cannot write pays for nothing it can keep."""
     found = one(findings(tmp_path / "state.db", free=lambda _: 30_000_000), "30 MB free at")
     assert (found.exit_code, found.fix) == (74, "Make room before the night.")
+
+
+def test_an_output_that_others_can_read_is_found(tmp_path: Path) -> None:
+    """It holds people's data; nights that append keep the mode, and so it must be said."""
+    night = Site(tmp_path, Server())
+    night.night(write_leads(tmp_path / "leads.csv", people(1, 1)), plan="free")
+    assert not [finding for finding in findings(tmp_path / "state.db") if "read by others" in finding.told]
+    night.out.chmod(0o644)
+    found = one(findings(tmp_path / "state.db"), f"{night.out} can be read by others (mode 644)")
+    assert (found.exit_code, found.fix) == (0, f"If that is not meant: chmod 600 {night.out}")
 
 
 def test_another_state_file_is_found(tmp_path: Path) -> None:

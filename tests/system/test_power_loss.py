@@ -160,12 +160,13 @@ async def test_a_power_cut_loses_no_answer_and_no_line(
         assert len(syncs) > 4
         cuts = sorted(rng.sample(range(syncs[3], len(calls)), size(10, 200)))
         first = [(entry.at, entry.question) for entry in sandbox.log]
+        disk, done = Disk(folder), 0
         for cut in cuts:
             shutil.rmtree(folder / "state")
             (folder / "out.jsonl").unlink(missing_ok=True)
-            disk = Disk(folder)
-            for _, call, arguments in calls[:cut]:
+            for _, call, arguments in calls[done:cut]:
                 disk.apply(call, arguments)
+            done = cut
             disk.restore(rng)
             await goes_on(machine, sandbox, [question for at, question in first if at < calls[cut][0]])
             assert machine.rows() == list(range(1, len(rows) + 1))

@@ -132,16 +132,15 @@ async def test_of_four_runs_of_one_list_one_works_and_the_others_say_who(
 
 async def test_a_stopped_run_keeps_its_job_and_goes_on_when_it_is_woken(tmp_path: Path) -> None:
     """SIGSTOP is not death: 75 for another run; woken, it finishes, and nothing was asked twice."""
-    write_leads(tmp_path / "leads.csv", rows := people(4, 1))
-    async with site(tmp_path, latency=0.1) as (machine, sandbox):
-        holder = await machine.start(*ENRICH)
-        await until(lambda: sandbox.count() >= 3)
-        holder.send_signal(signal.SIGSTOP)
-        await until(lambda: sandbox.state()["in_flight"] == 0)
+    write_leads(tmp_path / "leads.csv", rows := people(2, 1))
+    # slow enough that no commit is in hand when the answer comes: whoever is stopped in one keeps the state locked
+    async with site(tmp_path, latency=0.2) as (machine, sandbox):
+        holder = start_forked(machine, *ENRICH, "--concurrency", 1, crash=Crash(ARRIVED, 3, signal.SIGSTOP))
+        await until(partial(stopped, holder))
         assert await forked(machine, *ENRICH) == 75
         assert f"(process {holder.pid}, since" in said_last(machine)
-        holder.send_signal(signal.SIGCONT)
-        assert (await ended(holder)).code == 0
+        os.kill(holder.pid or 0, signal.SIGCONT)
+        assert await end_of(holder) == 0
     assert asked_again(sandbox) == 0
     assert machine.rows() == list(range(1, len(rows) + 1))
 

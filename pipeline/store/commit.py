@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,8 +26,11 @@ LINGER = 0.001
 COMPANY = 4
 """From this many callers on, a group counts as company."""
 
-PATIENCE = 30_000
-"""Milliseconds to wait for another process's transaction."""
+PATIENCE = 30.0
+"""Seconds to wait for another process's transaction."""
+
+TURN = 0.0005
+"""Seconds between two looks whether it has ended."""
 
 
 class Transaction:
@@ -74,6 +78,7 @@ class Committer:
     def __init__(self, db: sqlite3.Connection, *, inline: bool = False) -> None:
         self.commits = 0
         self._db = db
+        db.execute("PRAGMA busy_timeout = 0")  # `_begin` waits
         self._group: list[Waiting] = []
         self._busy = False
         self._company = False
@@ -106,33 +111,58 @@ class Committer:
             loop.call_soon(self._flush, loop)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write the group, if nobody else is writing; else let the thread wait for our turn, and others join."""
         if self._busy or not self._group:
             return
-        group, self._group = self._group, []
-        self._company = len(group) >= COMPANY
-        self.commits += 1
         if self._thread is None:
+            group = self._taken()
             run_group(self._db, group)
             _deliver(group)
             return
-        transaction = _begun(self._db, group)
-        if transaction is None:
-            ending = self._thread.submit(run_group, self._db, group)
-        else:
-            ending = self._thread.submit(transaction.end)
         self._busy = True
-        ending.add_done_callback(lambda done: self._call(loop, done, group))
+        try:
+            _begin(self._db, 0)
+        except sqlite3.Error:
+            turn = self._thread.submit(_begin, self._db, PATIENCE)
+            turn.add_done_callback(lambda done: self._call(loop, self._write, loop, done))
+        else:
+            self._write(loop)
 
-    def _call(self, loop: asyncio.AbstractEventLoop, done: Future[None], group: list[Waiting]) -> None:
+    def _write(self, loop: asyncio.AbstractEventLoop, turn: Future[None] | None = None) -> None:
+        """Run the operations of a transaction that has begun, and let the thread commit it."""
+        group = self._taken()
+        if turn is not None and (error := turn.exception()) is not None:
+            _fail(group, error)
+            self._delivered(loop, group)
+            return
+        assert self._thread is not None  # noqa: S101 - without one nothing waits
+        try:
+            ending = self._thread.submit(_run(self._db, group).end)
+        except Exception:  # noqa: BLE001 - one of them fails: run_group tells which
+            _roll_back(self._db)
+            ending = self._thread.submit(run_group, self._db, group)
+        ending.add_done_callback(lambda done: self._call(loop, self._ended, loop, done, group))
+
+    def _taken(self) -> list[Waiting]:
+        group, self._group = self._group, []
+        self._company = len(group) >= COMPANY
+        self.commits += 1
+        return group
+
+    @staticmethod
+    def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *arguments: object) -> None:
         """Go back to the loop's thread, if there still is a loop."""
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._ended, loop, done, group)
+            loop.call_soon_threadsafe(what, *arguments)
 
     def _ended(self, loop: asyncio.AbstractEventLoop, done: Future[None], group: list[Waiting]) -> None:
-        self._busy = False
         if done.exception() is not None:
             _roll_back(self._db)
             run_group(self._db, group)
+        self._delivered(loop, group)
+
+    def _delivered(self, loop: asyncio.AbstractEventLoop, group: list[Waiting]) -> None:
+        self._busy = False
         _deliver(group)
         if self._group:
             self._schedule(loop)
@@ -143,35 +173,50 @@ def run_group(db: sqlite3.Connection, group: list[Waiting]) -> None:
     if not group:
         return
     try:
-        transaction = _run(db, group, PATIENCE)
-        transaction.end()
+        _begin(db, PATIENCE)
+    except sqlite3.Error as error:
+        _fail(group, error)
+        return
+    try:
+        _run(db, group).end()
     except Exception as error:  # noqa: BLE001 - whatever an operation raises belongs to its caller
         _roll_back(db)
         if len(group) == 1:
-            group[0].error = explain(error)
+            _fail(group, error)
             return
         for waiting in group:
             run_group(db, [waiting])
 
 
-def _begun(db: sqlite3.Connection, group: list[Waiting]) -> Transaction | None:
-    """Run the operations without waiting for anybody; None if that is not possible, and nothing was done."""
-    try:
-        return _run(db, group, 0)
-    except Exception:  # noqa: BLE001 - another process writes, or an operation fails: run_group sorts it out
-        _roll_back(db)
-        return None
+def _begin(db: sqlite3.Connection, patience: float) -> None:
+    """Become the only writer, waiting so many seconds for another process.
+
+    SQLite itself would look again after 1, 2, 5, 10 … 100 ms: with two busy processes both would sleep half the time.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(TURN)
+        else:
+            return
 
 
-def _run(db: sqlite3.Connection, group: list[Waiting], patience: int) -> Transaction:
-    db.execute(f"PRAGMA busy_timeout = {patience}")
-    db.execute("BEGIN IMMEDIATE")
+def _run(db: sqlite3.Connection, group: list[Waiting]) -> Transaction:
     transaction = Transaction(db)
     for waiting in group:
         waiting.result = waiting.operation(transaction)
     for finish in transaction.before_commit:
         finish()
     return transaction
+
+
+def _fail(group: list[Waiting], error: BaseException) -> None:
+    for waiting in group:
+        waiting.error = explain(error)
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
@@ -190,7 +235,7 @@ def explain(error: BaseException) -> BaseException:
         return error
     if "locked" in str(error):
         return StateError(
-            f"The state file has been locked by another process for {PATIENCE // 1000} seconds.",
+            f"The state file has been locked by another process for {PATIENCE:.0f} seconds.",
             "A command that was stopped (Ctrl-Z) may hold it: let it go on or end it, then run this one again.",
         )
     return StateError(

@@ -46,6 +46,23 @@ async def test_a_list_of_hubspots_is_enriched_and_pushed_back(tmp_path: Path) ->
         )
 
 
+async def test_contacts_of_target_companies_become_records_once(tmp_path: Path) -> None:
+    """Prospect with --push: sure ones are created with their person's data; the same command again creates nobody."""
+    (tmp_path / "companies.txt").write_text("Northwind 1 Robotics\nNorthwind 2 Robotics\nNorthwind 3 Robotics\n")
+    async with site(tmp_path, hubspot=True) as (machine, sandbox):
+        portal = sandbox.hubspot
+        assert portal is not None
+        machine.environment |= {"HUBSPOT_ACCESS_TOKEN": TOKEN, "LEADCONTACT_HUBSPOT_URL": sandbox.hubspot_url}
+        command = ("prospect", "companies.txt", "-o", "out.jsonl", *FAST, "--push", "hubspot")
+        first = await machine.run(*command)
+        made = list(portal.contacts.written)
+        again = await machine.run(*command)
+    sure = [line for line in machine.lines() if line["email"] and (line["email"]["confidence"] or 0) >= 0.9]
+    assert (first.code, again.code, portal.contacts.written) == (0, 0, made)
+    assert made == [("create", len(sure))]
+    assert len(sure) == len({line["contact_id"] for line in sure}) > 3
+
+
 async def test_a_missing_scope_ends_with_77_and_a_full_day_with_75(tmp_path: Path) -> None:
     """One sentence each, naming what to do; no token ends before anything is spent."""
     async with site(tmp_path, hubspot=True) as (machine, sandbox):

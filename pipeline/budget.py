@@ -64,6 +64,7 @@ class Budget:
     ) -> None:
         self.limits = limits
         self.spent = Spent()
+        self._spent_before = 0
         self.stopped: Stopped | None = None
         self.offset = ledger.clock_offset(now())
         self._ledger = ledger
@@ -97,6 +98,10 @@ class Budget:
             self._stopping.set()
             self._tell(RunStopped(why, sentence))
             self._lanes.ring()
+
+    def count_on(self, spent: Spent) -> None:
+        """Count on from what runs before this one spent together: the user's own limits hold over all of them."""
+        self.spent, self._spent_before = spent, spent.requests
 
     @property
     def in_doubt(self) -> bool:
@@ -260,7 +265,7 @@ class Budget:
         limits, spent = self.limits, self.spent
         if limits.max_requests is not None and spent.requests >= limits.max_requests:
             return Stop.MAX_REQUESTS
-        if not self._circuit.pays_for(spent.requests + 1, limits.concurrency):
+        if not self._circuit.pays_for(spent.requests + 1 - self._spent_before, limits.concurrency):
             return Stop.OUTAGE
         if limits.max_credits is None:
             return None

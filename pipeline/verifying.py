@@ -187,7 +187,7 @@ class _Spell:
         """Hold the state and the connection open; the end of the loop, which cancels this, closes them too."""
         try:
             async with self._parts as parts, session(parts) as opened:
-                opened.budget.spent = self._spent  # --max-requests counts over all spells
+                opened.budget.count_on(self._spent)
                 key = await parts.offload(parts.settings.key)
                 async with fetching(opened, key) as fetcher:
                     if self._rest.stopped is not None and self._rest.holds(opened.budget.clock()):

@@ -138,7 +138,11 @@ def together(base: str, start: int, processes: int) -> Night:
             assert process.stdout is not None
             process.stdout.readline()  # ready
         begin = time.perf_counter()
-        told = [process.communicate(b"go\n")[0] for process in running]
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        told = [process.communicate()[0] for process in running]
         rate = HALF * processes / (time.perf_counter() - begin)
         return Night(rate, max(int(most) / 1024 for most in told))
 

@@ -154,7 +154,15 @@ def resume_when_told(base: str, folder: str, job: str) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     asyncio.run(app.resume(parts(base, Path(folder)), [job]))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(most_memory())
+
+
+def most_memory() -> int:
+    """The most memory this process had, in KiB. `ru_maxrss` would begin with what its parent had."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def seconds_of(*command: str) -> float:
@@ -279,10 +287,11 @@ def main() -> None:
         busiest = max(committer.commits for committer in made) / REQUESTS
         row("commits an answer", f"1/{1 / busiest:.0f}", "<= 1/50", met=busiest <= 1 / 50)
         compared(server.base, plain)
-        one, two = (together(server.base, 20_000_000 * n, n) for n in (1, 2))
-        share = two.rate / one.rate
+        nights = [together(server.base, 20_000_000 * n, 2 - n % 2) for n in range(1, 7)]
+        share = statistics.median(two.rate / alone.rate for alone, two in zip(nights[::2], nights[1::2], strict=True))
         row("two processes on one state, over one", f"{share:.2f}", ">= 1.6", met=share >= 1.6)
-        row("peak memory of a night", f"{one.memory:.0f} MB", "< 100 MB", met=one.memory < 100)
+        memory = max(night.memory for night in nights)
+        row("peak memory of a night", f"{memory:.0f} MB", "< 100 MB", met=memory < 100)
     with upstream(0.0) as server:
         print(f"--- 0 ms; the upstream is {server.what}")
         speed(server.base, 0.80)

@@ -35,7 +35,7 @@ from pipeline.model import (
     Stop,
     Stopped,
 )
-from pipeline.planner import REFUSED_FRESH, at_most
+from pipeline.planner import REFUSED_FRESH, TRY_AGAIN, at_most, conclusive
 from pipeline.projection import rewrite, write_late_copies
 from pipeline.quota import DAY
 from pipeline.report import report_of
@@ -45,6 +45,7 @@ from pipeline.sources import open_source
 from pipeline.suppress_list import suppressed_by
 from pipeline.suppressed import is_address
 from pipeline.targets import LIST, hubspot_list
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -333,8 +334,15 @@ async def ask(parts: Parts, questions: list[Question], *, fresh: bool = False) -
             asked = (answered(opened, fetcher, question, taken_in) for question in questions)
             answers = list(await asyncio.gather(*asked))
         report = report_of(opened, [], [])
-        done = Stopped(Stop.DONE, "Done: every question is answered.")
-        return answers, replace(report, stopped=opened.budget.stopped or done)
+        return answers, replace(report, stopped=opened.budget.stopped or Stopped(Stop.DONE, _asked_sentence(answers)))
+
+
+def _asked_sentence(answers: Iterable[Answer | None]) -> str:
+    open_ = sum(answer is not None and not conclusive(answer.outcome, answer.reply) for answer in answers)
+    if not open_:
+        return "Done: every question is answered."
+    hours = TRY_AGAIN / 3600
+    return f"Done for now: {counted(open_, 'question')} not settled; asked again by a call {hours:.0f} hours later."
 
 
 async def answered(opened: Session, fetcher: Fetcher, question: Question, taken_in: float) -> Answer | None:
@@ -347,7 +355,8 @@ async def answered(opened: Session, fetcher: Fetcher, question: Question, taken_
         return Answer(question, Outcome.REFUSED, NoReply(reason=SUPPRESSED_REASON), opened.parts.now())
     while True:
         try:
-            return await fetcher.fetch(question, taken_in, opened.parts.settings.policy)
+            tried = opened.budget.clock() - TRY_AGAIN  # what was not settled before that is asked again
+            return await fetcher.fetch(question, taken_in, opened.parts.settings.policy, tried)
         except SteppedAside:
             continue  # there may be nobody else to ask for
         except Halted:

@@ -166,6 +166,8 @@ def _jobs(parts: Parts) -> Iterator[Finding]:
 def _output(path: Path) -> Iterator[Finding]:
     if not _writable(path.parent):
         yield Finding("output", f"{path.parent} cannot be written", "Check its permissions, or export elsewhere.", 74)
+    elif path.is_dir():
+        yield Finding("output", f"{path} is a folder", "Move it away, or name another output with -o.", 74)
     elif path.exists() and (mode := path.stat().st_mode & 0o777) & 0o077:
         fix = f"If that is not meant: chmod 600 {shlex.quote(str(path))}"
         yield Finding("output", f"{path} can be read by others (mode {mode:o})", fix)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import halts
 from pipeline.model import Stop, Stopped
-from pipeline.observe.summary import JobReport, Report
+from pipeline.observe.summary import JobReport, Report, local_time
 from pipeline.session import finish_days
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def report_of(opened: Session, runs: list[JobRun], unusable: list[str]) -> Repor
     usage, closed = opened.usage(), budget.stopped is not None and budget.stopped.why is Stop.QUOTA
     return Report(
         jobs=reports,
-        stopped=budget.stopped or _paused(opened, runs) or Stopped(Stop.DONE, _done_sentence(reports)),
+        stopped=budget.stopped
+        or _paused(opened, runs)
+        or Stopped(Stop.DONE, _done_sentence(reports, _due(opened, runs))),
         requests=budget.spent.by_endpoint,
         outcomes={outcome.value: n for outcome, n in budget.spent.outcomes.items()},
         saved=opened.tallies.saved,
@@ -61,10 +63,18 @@ def _paused(opened: Session, runs: list[JobRun]) -> Stopped | None:
     return Stopped(Stop.SAMPLE, f"Paused: the sample of {who} is done{halts.BUT_WAITING if waits else ''}.")
 
 
-def _done_sentence(reports: list[JobReport]) -> str:
+def _due(opened: Session, runs: list[JobRun]) -> float | None:
+    """When the first row may be asked about again that was not settled."""
+    dues = (opened.store.jobs.next_due(run.job.id) for run in runs)
+    return min((due for due in dues if due is not None), default=None)
+
+
+def _done_sentence(reports: list[JobReport], due: float | None) -> str:
     if pending := sum(report.counts.pending for report in reports):
         wait = "row waits" if pending == 1 else "rows wait"
-        return f"Done for now: {pending:,} {wait} for a later window, because their question was not settled."
+        when = f" ({local_time(due)} at the earliest)" if due is not None else ""
+        why = "no usable answer, or a mail server that said later"
+        return f"Done for now: {pending:,} {wait} for a later window{when}: not settled, by {why}."
     if any(report.cut_short for report in reports):
         return "Done for now: every row taken in is finished."
     return "Done: every row is finished."

@@ -8,6 +8,7 @@ import click
 
 from pipeline.cli.options import CONFIG, REPORTING, common
 from pipeline.cli.running import Context, guarded, offline, prepare, print_json, run
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.forget import Forgotten
@@ -55,8 +56,9 @@ def sentence(told: Forgotten) -> str:
     if told.nothing:
         return "Nothing was known of this address; from now on it is kept out."
     where = ", ".join(told.outputs) or "no output"
+    removed = f"{counted(told.answers_deleted, 'answer')} deleted and {told.answers_cut:,} cut"
+    others = f"{counted(told.mentions, 'mention')} in other rows; {counted(told.reopened, 'row')} pending again"
     return (
-        f"Erased: {told.rows:,} rows; {told.answers_deleted:,} answers deleted and {told.answers_cut:,} cut; "
-        f"{told.mentions:,} mentions in other rows; {told.reopened:,} rows that had used the person are pending "
-        f"again; rewritten: {where}. From now on the address is kept out; what was spent stays counted."
+        f"Erased: {counted(told.rows, 'row')}; {removed}; {others}, having used the person; rewritten: {where}. "
+        "From now on the address is kept out; what was spent stays counted."
     )

@@ -51,7 +51,7 @@ def _replay(context: Context, job: str, **which: Any) -> int:
 
 def _lines(told: Replayed, context: Context) -> list[str]:
     if not told.rows:
-        return ["Nothing to replay: no such row failed or was refused."]
+        return ["Nothing to replay: no row failed or was refused with such a reason, in that time."]
     verb = "would be" if told.dry_run else "is" if told.rows == 1 else "are"
     return [
         *(f"{n:>8,}  {reason}" for reason, n in told.reasons.most_common()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import asynccontextmanager, suppress
@@ -96,11 +97,10 @@ def guarded(work: Callable[[], int]) -> int:
         return complain(error)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
-        return complain(
-            StateError("Standard output was closed before it took all.", "The next run writes what is missing.")
-        )
+        why = "was closed before it took all" if error.errno in (None, errno.EPIPE) else f"fails ({error.strerror})"
+        return complain(StateError(f"Standard output {why}.", "The next run writes what is missing."))
     except Exception as error:  # noqa: BLE001 - the border: people never see a traceback
         return complain(_damaged(error) or _internal(error))
 

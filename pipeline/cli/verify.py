@@ -109,6 +109,8 @@ def _not_ok(report: Report, context: Context) -> int:
 
 
 def _addresses(emails: tuple[str, ...], options: dict[str, Any], *, as_lines: bool) -> int:
+    from pipeline.observe.summary import local_time
+
     context = prepare(options)
     refuse_overwriting(context.settings, context.files, said=options.get("summary") is not None)
     if not context.settings.plan_is_set:
@@ -120,7 +122,8 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any], *, as_lines: bo
         write_summary(context.settings.summary, _summary(verdicts, report))
     stopped = report.stopped if report else None
     if stopped is not None and EXITS[stopped.why] + sum(each.safe is None for each in verdicts):
-        context.log.caution(stopped.sentence)
+        when = f" The next request may go {local_time(stopped.next_at)}." if stopped.next_at else ""
+        context.log.caution(stopped.sentence + when)
     return _code({_exit(each) for each in verdicts}, stopped)
 
 

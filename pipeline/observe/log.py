@@ -35,6 +35,7 @@ from pipeline.events import (
     Waiting,
 )
 from pipeline.model import Outcome
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,10 @@ SAYINGS: Final[dict[type, Callable[[Any], str]]] = {
     RowsDropped: lambda e: f"Rows dropped: {e.rows:,}",
     RowsDue: lambda e: f"Rows whose time has come: {e.rows:,}",
     PermitGiven: lambda e: f"{e.endpoint} {e.key[:12]} may go",
-    RequestsLost: lambda e: f"A run died with {e.requests:,} requests under way; they count as spent.",
+    RequestsLost: lambda e: (
+        f"A run died with {counted(e.requests, 'request')} under way; "
+        f"{'it counts' if e.requests == 1 else 'they count'} as spent."
+    ),
     CreditsForgotten: lambda e: "The billing cycle turned; the credits are read anew.",  # noqa: ARG005 - as the others
     AccountShut: lambda e: f"The server wants nothing before {_local(e.until)}.",
     CreditsRead: lambda e: f"Credits told: {e.credits:,}",

@@ -273,7 +273,7 @@ def _quota(report: Report) -> str:
     left = max(0, report.quota - used)
     line = f"Quota     {used:,} of {report.quota:,} used in this window, {left:,} left"
     opens = report.stopped.next_at or report.usage.opens
-    return f"{line}; the next request may go {_local(opens)}" if opens else line
+    return f"{line}; the next request may go {local_time(opens)}" if opens else line
 
 
 def _credits(report: Report) -> str:
@@ -307,5 +307,6 @@ def next_command(report: Report, said: str = "") -> str:
     return f"leadcontact status{said}" if first == "-" else f"head -n 3 {shlex.quote(first)}"
 
 
-def _local(at: float) -> str:
+def local_time(at: float) -> str:
+    """A moment for people, by this machine's clock: on 2026-11-25 at 02:00:06."""
     return datetime.fromtimestamp(at).astimezone().strftime("on %Y-%m-%d at %H:%M:%S")

@@ -60,10 +60,13 @@ class StdoutOutput:
         self._stream = stream or sys.stdout.buffer
 
     def append(self, lines: Iterable[bytes]) -> tuple[int, bytes]:
-        """Write lines through to the reader."""
+        """Write lines through to the reader. Raises BrokenPipeError if they do not all get there."""
         block = b"".join(lines)
-        self._stream.write(block)
-        self._stream.flush()
+        try:
+            self._stream.write(block)
+            self._stream.flush()
+        except OSError as error:
+            raise BrokenPipeError(error.errno, error.strerror) from error
         self._length += len(block)
         return self._length, b""
 
@@ -214,7 +217,9 @@ class JsonlOutput:
 
     def _refuse_no_file(self) -> None:
         """A device or a pipe cannot be read again, and so not be continued."""
-        if self.path.exists() and not self.path.is_dir() and not self.path.is_file():
+        if self.path.is_dir():
+            raise self._not_ours()
+        if self.path.exists() and not self.path.is_file():
             raise StateError(f"The output {self.path} is no ordinary file.", "Name a file with -o, or - for stdout.")
 
     def _not_ours(self) -> StateError:

@@ -33,6 +33,9 @@ CACHE = 8_000
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
 """File systems without the shared memory that SQLite's write-ahead log needs."""
 
+DAMAGED = ("not a database", "malformed")
+"""SQLite's words for a file that never was one, or is none any more."""
+
 MOUNTS = Path("/proc/self/mounts")
 """The kernel's table of what is mounted where."""
 
@@ -259,7 +262,7 @@ def _unusable(path: Path, error: Exception) -> StateError:
     if isinstance(error, StateError):
         return error
     if isinstance(error, UnicodeDecodeError) or (
-        isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)
+        isinstance(error, sqlite3.DatabaseError) and any(words in str(error) for words in DAMAGED)
     ):
         return _not_a_state(path)
     explained = explain(error)
@@ -273,5 +276,5 @@ def _unusable(path: Path, error: Exception) -> StateError:
 def _not_a_state(path: Path) -> StateError:
     return StateError(
         f"{path} is not a state file of this program, or it is damaged.",
-        "Restore it from a backup, or name another file with --state.",
+        "Restore it from a backup, or name another file with --state (a new one does not know what was used).",
     )

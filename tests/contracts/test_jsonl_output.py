@@ -340,3 +340,11 @@ def test_standard_output_gets_whole_lines_at_once() -> None:
     assert output.append(LINES[:2]) == (100 + len(LINES[0] + LINES[1]), b"")
     output.close()
     assert stream.getvalue() == LINES[0] + LINES[1]
+
+
+def test_standard_output_that_takes_no_more_is_told_with_the_reason() -> None:
+    """A full disk behind it is no fault of ours."""
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        output = StdoutOutput(100, full)
+        with pytest.raises(BrokenPipeError, match="No space left on device"):
+            output.append(LINES[:1])

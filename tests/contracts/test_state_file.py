@@ -131,6 +131,15 @@ def test_a_damaged_state_is_refused(path: Path) -> None:
     assert str(path) in caught.value.what
 
 
+def test_a_state_that_was_cut_short_is_called_damaged(path: Path) -> None:
+    """A backup helps; permissions or room do not, and another file would not know what was used."""
+    Store.open(path, "api/default", inline=True).close()
+    with path.open("r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(StateError, match=r"or it is damaged.*Restore it from a backup.*does not know what was used"):
+        Store.open(path, "api/default", inline=True)
+
+
 @pytest.mark.parametrize("blocked", ["folder is a file", "file is a folder", "nobody may write"])
 def test_a_place_that_cannot_hold_a_file_is_refused(tmp_path: Path, blocked: str) -> None:
     """No folder, no permission: one sentence with the path and what to do."""

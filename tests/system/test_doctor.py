@@ -12,6 +12,7 @@ from support import Server, Site, people, write_leads
 from system_site import FAST, KEY, site, until
 
 from pipeline.doctor import Finding, Machine, examine
+from pipeline.errors import StateError
 from pipeline.session import Parts
 from pipeline.settings import Settings
 
@@ -45,6 +46,19 @@ def test_a_disk_that_is_nearly_full_is_found(tmp_path: Path) -> None:
     """A night that cannot write pays for nothing it can keep."""
     found = one(findings(tmp_path / "state.db", free=lambda _: 30_000_000), "30 MB free at")
     assert (found.exit_code, found.fix) == (74, "Make room before the night.")
+
+
+def test_an_output_that_became_a_folder_is_found(tmp_path: Path) -> None:
+    """What `enrich` refuses, `doctor` does not pass."""
+    night = Site(tmp_path, Server())
+    leads = write_leads(tmp_path / "leads.csv", people(1, 1))
+    night.night(leads, plan="free", max_requests=1)
+    night.out.unlink()
+    night.out.mkdir()
+    found = one(findings(tmp_path / "state.db"), f"{night.out} is a folder")
+    assert (found.exit_code, found.fix) == (74, "Move it away, or name another output with -o.")
+    with pytest.raises(StateError, match="is a folder"):
+        night.night(leads, plan="free")
 
 
 def test_an_output_that_others_can_read_is_found(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.jobs import held, named_jobs
 from pipeline.results import results
 from pipeline.session import session
-from pipeline.sinks.contacts import Left, Person, Sure, chunks, outgoing
+from pipeline.sinks.contacts import Left, Person, Sure, chunks, filled_subject, outgoing
 from pipeline.store.delivering import Delivery
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class _Push:
         self._sink = sink
         self._erased = erased
         self._again = again
+        self._columns = job.source.get("columns", {})
 
     async def run(self) -> Pushed:
         """Go through the lines, a batch at a time; what stops it is told, and the rest is counted."""
@@ -112,9 +113,8 @@ class _Push:
         """Whoever may leave; who may not is counted."""
         settings = self._opened.parts.settings
         sure = Sure(settings.min_confidence, settings.min_phone_confidence)
-        columns = self._job.source.get("columns", {})
         for line in results(self._opened, self._job):
-            one = outgoing(line, columns, sure)
+            one = outgoing(line, self._columns, sure)
             why = one if isinstance(one, Left) else self._sink.refusal(one)
             if isinstance(one, Person) and why is None:
                 yield one
@@ -151,4 +151,5 @@ class _Push:
     def _delivery(self, one: Delivered) -> Delivery:
         person = one.person
         mark = self._erased.address_mark(person.email)
-        return Delivery(person.key, one.result, one.record, self._sink.digest(person), mark)
+        filled = filled_subject(person, self._columns) if person.record is not None and one.properties else None
+        return Delivery(person.key, one.result, one.record, self._sink.digest(person), mark, filled)

@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.columns import fold
 from pipeline.model import Status
-from pipeline.normalize import lead_of
+from pipeline.normalize import lead_of, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +20,7 @@ RECORD_ID: Final = frozenset({"recordid", "contactrecordid", "hsobjectid", "hubs
 """Headers, folded, under which HubSpot's own id of a contact travels through."""
 
 CONTACT_FIELDS: Final = ("first_name", "last_name", "title", "department", "company")
+IDENTITY: Final = ("email", "first_name", "last_name", "company")
 PUSHABLE: Final = (Status.ENRICHED, Status.PARTIAL)
 
 
@@ -110,6 +111,13 @@ def outgoing(line: Enriched, columns: Mapping[str, str], sure: Sure) -> Person |
         return BAD_RECORD
     key, fields = contact_id or line.lead_id, _fields(line, columns, sure)
     return Person(key, line.row, email.value, fields, record, found=contact_id is not None, line=line)
+
+
+def filled_subject(person: Person, columns: Mapping[str, str]) -> bytes:
+    """The subject a row has when its list is exported again, with its blanks filled: no change of the lead's."""
+    told = person.line.input
+    blank = [name for name in IDENTITY if name in columns and not str(told.get(columns[name]) or "").strip()]
+    return read({**told, **{columns[name]: person.fields.get(name, "") for name in blank}}, columns).what.subject
 
 
 def record_of(values: Mapping[str, Any]) -> str | None:

@@ -21,13 +21,17 @@ HOURS: Final = 24
 
 
 class Delivery(NamedTuple):
-    """What became of one item at a sink; `digest` is of what was pushed, `mark` of the person's address."""
+    """What became of one item at a sink; `digest` is of what was pushed, `mark` of the person's address.
+
+    `filled`: the subject of the row with what was written into its own record.
+    """
 
     item: str
     result: str
     record: str | None
     digest: bytes
     mark: bytes
+    filled: bytes | None = None
 
 
 class Pushed(NamedTuple):
@@ -64,10 +68,13 @@ class Deliveries:
 
     async def note(self, job: int, sink: str, delivered: Iterable[Delivery], now: float) -> None:
         """Remember what became of items, durably."""
+        delivered = list(delivered)
         rows = [(job, sink, one.item, now, one.result, one.record, one.digest, one.mark) for one in delivered]
+        filled = [(one.filled, job, one.item) for one in delivered if one.filled is not None]
 
         def note(tx: Transaction) -> None:
             tx.db.executemany(SQL["deliver"], rows)
+            tx.db.executemany(SQL["filled"], filled)
 
         await self._committer.run(note)
 

@@ -9,6 +9,10 @@ INSERT INTO delivery (job, sink, item, at, result, record, digest, mark) VALUES 
 ON CONFLICT DO UPDATE SET at = excluded.at, result = excluded.result, record = coalesce(excluded.record, record),
 digest = excluded.digest, mark = excluded.mark;
 
+-- :filled
+-- A row's record over there holds now what was found for it; the list's next export will, too.
+UPDATE lead SET filled = ? WHERE job = ? AND lead_id = ? AND occurrence = 0;
+
 -- :deliveries_of
 -- Where somebody was pushed to.
 SELECT job, sink, item, record FROM delivery

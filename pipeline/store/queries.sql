@@ -183,13 +183,14 @@ INSERT INTO job (account, name, output, priority, created_at, questions, judgeme
 ON CONFLICT DO NOTHING;
 
 -- :known_lead
-SELECT id, subject, seen, state, company, priority FROM lead WHERE job = ? AND lead_id = ? AND occurrence = ?;
+SELECT id, subject, seen, state, company, priority, filled FROM lead
+WHERE job = ? AND lead_id = ? AND occurrence = ?;
 
 -- :last_occurrence
 SELECT max(occurrence) FROM lead WHERE job = ? AND lead_id = ?;
 
 -- :known_leads
-SELECT lead_id, id, subject, seen, state, company, priority FROM lead
+SELECT lead_id, id, subject, seen, state, company, priority, filled FROM lead
 WHERE job = ? AND occurrence = 0 AND lead_id IN (SELECT value FROM json_each(?));
 
 -- :known_companies
@@ -208,7 +209,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 UPDATE lead SET seen = ?, input = CASE WHEN state IN ('ready', 'deferred', 'copy') THEN ? ELSE input END WHERE id = ?;
 
 -- :change_lead
-UPDATE lead SET subject = ?, company = ?, need = ?, taken_in = ?, seen = ?, input = ?, state = 'ready', not_before = 0,
+UPDATE lead SET subject = ?, filled = NULL, company = ?, need = ?, taken_in = ?, seen = ?, input = ?, state = 'ready', not_before = 0,
 reason = NULL, finished_at = NULL, fresh_from = 0, concluded = '[]' WHERE id = ?;
 
 -- :uncopy
@@ -320,7 +321,7 @@ FROM lead l NOT INDEXED JOIN company c ON c.id = l.company
 WHERE l.job = ? AND l.id > ? ORDER BY l.id LIMIT 500;
 
 -- :erase_lead
-UPDATE lead SET lead_id = ?, sample = ?, subject = x'', company = ?, priority = 0, need = 0, state = ?, not_before = 0,
+UPDATE lead SET lead_id = ?, sample = ?, subject = x'', filled = NULL, company = ?, priority = 0, need = 0, state = ?, not_before = 0,
 reason = 'erased', finished_at = ?, fresh_from = 0, concluded = '[]', input = ? WHERE id = ? RETURNING job;
 
 -- :mask_lead
@@ -366,7 +367,7 @@ SELECT (SELECT coalesce(sum(n), 0) FROM tally JOIN job ON job.id = tally.job
 -- :standing
 -- How far a lead is about whom the list says the same as then; ids that two people share are told apart by a hash.
 SELECT state, taken_in, replayed_at, fresh_from FROM lead
-WHERE job = ? AND lead_id IN (?, ?) AND occurrence = 0 AND subject = ?;
+WHERE job = ? AND lead_id IN (?, ?) AND occurrence = 0 AND ? IN (subject, filled);
 
 -- :spelling
 SELECT spelling FROM company WHERE job = ? AND key = ?;

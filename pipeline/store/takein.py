@@ -40,6 +40,11 @@ class Known(NamedTuple):
     state: str
     company: int
     priority: float
+    filled: bytes | None = None
+
+    def is_still(self, row: Row) -> bool:
+        """Whether what matters is what it was, or what it was with what we ourselves filled in."""
+        return row.subject in (self.subject, self.filled)
 
 
 class TakeIn:
@@ -113,12 +118,12 @@ class TakeIn:
             return
         other = f"{lead_id}~{row.subject.hex()[:8]}"
         in_this_list = known.seen == self._intake.number
-        if in_this_list and known.subject == row.subject:
+        if in_this_list and known.is_still(row):
             self._duplicate(row, lead_id, known.id)
-        elif known.subject != row.subject and (in_this_list or self._find(other) is not None):
+        elif not known.is_still(row) and (in_this_list or self._find(other) is not None):
             # One id, two different people in one list: both are asked, neither replaces the other.
             self._take(row, other)
-        elif known.subject == row.subject:
+        elif known.is_still(row):
             self._seen_again(row, lead_id, known)
         else:
             self._changed(row, lead_id, known)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from push_site import Killed, PushSite
+from support import write_leads
 
 from pipeline.errors import ConfigError, KeyRefused, Unavailable
 from pipeline.sandbox.hubspot import DOWN, LOCKED, LOST, SCHEMAS, SERVER_ERROR, WRITE
@@ -53,6 +54,24 @@ def test_rows_with_a_record_id_fill_what_is_empty_and_only_that(site: PushSite) 
     assert site.contacts[first]["email"]
     assert len(emails(site)) == len(sure(site))
     assert site.hubspot.contacts.written == [("update", len(sure(site)))]
+
+
+def test_what_a_push_filled_in_is_no_change_of_the_list(site: PushSite) -> None:
+    """The next export holds our own findings: nothing is asked, and no finished line leaves the output."""
+    rows = site.listed(3)
+    site.push()
+    before, asked = site.out.read_bytes(), len(site.server.log)
+    names = {"Email": "email", "First Name": "firstname", "Last Name": "lastname", "Company Name": "company"}
+    for row in rows:
+        row.update({ours: site.contacts[row["Record ID"]].get(theirs, "") for ours, theirs in names.items()})
+    assert sum(bool(row["Email"]) for row in rows) > 3
+    leads = write_leads(site.folder / "leads.csv", rows)
+    site.night(leads, plan="professional", max_requests=0)
+    assert site.out.read_bytes() == before
+    site.night(leads, plan="professional", wait_up_to=0)
+    assert (len(site.server.log), site.out.read_bytes()) == (asked, before)
+    rows[0]["Last Name"] = "Somebody-Else"
+    assert site.night(write_leads(leads, rows), plan="professional", max_requests=0).pending == 1
 
 
 def test_a_second_push_writes_nothing_and_asks_next_to_nothing(site: PushSite) -> None:
@@ -256,7 +275,6 @@ def test_rows_of_one_address_in_different_case_are_one_contact(site: PushSite) -
 
 
 def _written(site: PushSite, rows: list[dict[str, str]]) -> Path:
-    from support import write_leads  # noqa: PLC0415 - only here
 
     return write_leads(site.folder / "twice.csv", rows)
 

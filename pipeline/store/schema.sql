@@ -108,8 +108,10 @@ CREATE TABLE lead (
                                             -- company is to be searched first (and then has rank 1)
     sample       INTEGER NOT NULL DEFAULT 0,    -- its place among all leads there could be: a hash of lead_id alone
     fresh_from   REAL    NOT NULL DEFAULT 0,    -- of a refreshed row: answers up to then are asked for again
-    concluded    TEXT    NOT NULL DEFAULT '[]', -- and when it was finished before, JSON; what was found then stays
-    filled       BLOB                       -- `subject` with what a push wrote into the row's own record: no change
+    -- When it was finished before fresh_from, JSON (what was found then stays); and `subject` with what a push wrote
+    -- into the row's own record, which is no change.
+    concluded    TEXT    NOT NULL DEFAULT '[]',
+    filled       BLOB
 ) STRICT;
 CREATE UNIQUE INDEX lead_identity ON lead (job, lead_id, occurrence);
 CREATE INDEX lead_work ON lead (job, priority DESC, need, id) WHERE state = 'ready' AND need >= 0;

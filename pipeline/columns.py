@@ -295,7 +295,7 @@ def _quoted(header: str) -> str:
 def described(columns: Columns, total: int) -> str:
     """Say for people which header became which field; nobody should have to guess what was bought."""
     named = ", ".join(f"{field} = {_quoted(key)}" for field, key in columns.fields.items())
-    others = total - len(set(columns.fields.values()))
+    others = max(0, total - len(set(columns.fields.values())))  # plain lines have no header at all
     rest = f"; {others} other column{'s' * (others != 1)} carried through" if others else ""
     told = "".join(f"; {_quoted(key)} is not used, {_quoted(taken)} is" for key, taken in columns.passed_over)
     return f"{named}{rest}{told}"

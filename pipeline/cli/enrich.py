@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.session import Parts
 
 
-@click.command(short_help="A list (CSV, JSONL, - for stdin) becomes enriched JSONL.")
+@click.command(short_help="A list (CSV, JSONL, Parquet, -, hubspot:ID) becomes enriched JSONL.")
 @click.argument("leads", type=File())
 @click.option(
     "-o", "--output", "out", type=File(), required=True, metavar="OUT.jsonl", help="Where the lines go; - for stdout."

@@ -122,7 +122,8 @@ def _lines(told: Pushed, context: Context) -> list[str]:
 
 
 def _row(one: Delivered) -> str:
-    return f"{one.person.row:>8,}  {one.result:<10}{one.record or 'new':<16}{', '.join(one.properties) or '-'}"
+    known = one.record or (f"new {one.person.key[:8]}" if one.person.found else "new")
+    return f"{one.person.row:>8,}  {one.result:<10}{known:<16}{', '.join(one.properties) or '-'}"
 
 
 def _as_json(told: Pushed) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
 from pipeline.errors import InternalError, PipelineError, StateError
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def guarded(work: Callable[[], int]) -> int:
         return work()
     except PipelineError as error:
         return complain(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader

@@ -51,6 +51,8 @@ def _schedule(kind: str, into: str | None, said: dict[str, str | None]) -> int:
 
     night = USUAL[kind]._replace(**{name: value for name, value in said.items() if value is not None})
     files = written(kind, night)
+    if kind != "kubernetes" and not Path(night.program).exists():
+        click.echo(f"Warning: there is no {night.program} on this machine; name yours with --program.", err=True)
     if into is None:
         click.echo("\n".join(files.values()), nl=False)
         return 0
@@ -62,6 +64,8 @@ def _schedule(kind: str, into: str | None, said: dict[str, str | None]) -> int:
 def _put(path: Path, text: str) -> None:
     from pipeline.errors import StateError
 
+    if path.exists() and path.read_bytes() != text.encode():
+        raise StateError(f"{path} is there already and says something else.", "Move it away, or name another folder.")
     try:
         path.write_text(text, "utf-8")
     except OSError as error:

@@ -51,6 +51,8 @@ def _refuse(
             f"The {what} {place} would overwrite a file that this command needs.", f"Name another file with {option}."
         )
     if not _can_be_file(place):
+        if not place.absolute().parent.exists():
+            raise StateError(f"The folder of the {what} {place} is not there.", f"Make it, or check {option}.")
         raise StateError(f"The {what} {place} cannot be written: no file can be there.", f"Check {option}.")
 
 

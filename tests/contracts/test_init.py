@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.beginning import Beginning, has_key, toml_of, with_key
 from pipeline.cli.init import interview
+from pipeline.cli.running import guarded
 from pipeline.configured import load
 from pipeline.errors import StateError, UsageError
 
@@ -115,6 +116,15 @@ def test_leaving_in_the_middle_writes_nothing(folder: Path) -> None:
     with pytest.raises(click.Abort):
         answered("starter", KEY, "export.csv", "y")
     assert sorted(path.name for path in folder.iterdir()) == ["export.csv"]
+
+
+def test_ctrl_c_at_any_question_ends_quietly() -> None:
+    """As every interrupted command: 130, and no sentence about something gone wrong."""
+
+    def interrupted() -> int:
+        raise click.Abort
+
+    assert guarded(interrupted) == 130
 
 
 def test_what_cannot_be_written_is_a_sentence(folder: Path) -> None:

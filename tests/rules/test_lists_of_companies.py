@@ -37,6 +37,13 @@ def test_plain_lines_are_names_or_domains(tmp_path: Path) -> None:
     ]
 
 
+def test_plain_lines_have_no_other_columns_to_speak_of(tmp_path: Path) -> None:
+    """They have no header at all."""
+    (tmp_path / "names.txt").write_text("Acme Corp\nglobex.com\n")
+    told = open_source(str(tmp_path / "names.txt"), fields=COMPANY_FIELDS).description
+    assert told.endswith('plain lines without a header, UTF-8; company = "company", domain = "domain"')
+
+
 def test_a_single_line_is_a_list(tmp_path: Path) -> None:
     """Of one company."""
     assert read(tmp_path / "one.csv", "Acme")[1] == [{"company": "Acme"}]

@@ -39,6 +39,23 @@ def test_what_is_shipped_is_what_the_command_prints(kind: str, tmp_path: Path) -
     assert sorted(path.read_text("utf-8") for path in tmp_path.iterdir()) == sorted(shipped.values())
 
 
+def test_a_file_that_says_something_else_is_left_alone(tmp_path: Path) -> None:
+    """The same again is fine; an edited unit is somebody's work."""
+    printed("systemd", "--into", str(tmp_path))
+    printed("systemd", "--into", str(tmp_path))
+    (tmp_path / "leadcontact.timer").write_text("# mine\n")
+    told = CliRunner().invoke(cli, ["schedule", "--print", "systemd", "--into", str(tmp_path)], standalone_mode=False)
+    assert (told.return_value, "is there already and says something else" in told.stderr) == (74, True)
+    assert (tmp_path / "leadcontact.timer").read_text() == "# mine\n"
+
+
+def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """The lines would run nothing."""
+    for program, warned in ((tmp_path / "nowhere", True), (sys.executable, False)):
+        told = CliRunner().invoke(cli, ["schedule", "--print", "cron", "--program", str(program)])
+        assert ("name yours with --program" in told.stderr) == warned
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_every_schedule_sets_the_state_and_does_both_steps(kind: str) -> None:
     """Whoever runs the command by hand beside it must find the same ledger."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -184,16 +185,19 @@ def _corrected(leads: _Leads, told: dict[str, str]) -> dict[str, str]:
     said = {}
     for field in FIELDS:
         now = told.get(field, guessed.get(field, "")) or NONE
-        answer = click.prompt(f"  {field}", default=now)
-        said[field] = "" if answer == NONE else _header(leads, answer)
+        said[field] = click.prompt(f"  {field}", default=now, value_proc=partial(_header, leads))
     return {field: header for field, header in said.items() if header or field in guessed}
 
 
 def _header(leads: _Leads, answer: str) -> str:
-    """The column that was meant; what is neither a name nor a number is left for `recognise` to complain of."""
+    """The column that was meant, "" for none; what is neither a name nor a number is asked again."""
     keys = {header.key for header in leads.headers}
-    number = int(answer) if answer.isdecimal() and answer not in keys else 0
-    return leads.headers[number - 1].key if 0 < number <= len(leads.headers) else answer
+    if answer == NONE or answer in keys:
+        return "" if answer == NONE else answer
+    number = int(answer) if answer.isdecimal() else 0
+    if not 0 < number <= len(leads.headers):
+        raise click.BadParameter(f'there is no column "{answer}".')
+    return leads.headers[number - 1].key
 
 
 # --- files and last words -----------------------------------------------------------------------------

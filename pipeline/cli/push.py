@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -112,13 +113,19 @@ def _lines(told: Pushed, context: Context) -> list[str]:
     rows = [f"{'row':>8}  {'':<10}{'record':<16}properties", *map(_row, shown)] if shown else []
     more = told.results.total() - len(shown)
     rows += [f"{'':>8}  … and {more:,} more (--json names up to 1,000)"] if shown and more > 0 else []
-    left = [f"Next      leadcontact push {told.sink.split()[0]} {told.job}{context.said}"]
+    again = f"leadcontact push {told.sink.split()[0]} {shlex.quote(told.job)}{context.said}{_where(told, context)}"
     return [
         title,
         *(f"{n:>8,}  {what}" for what, n in groups),
         *rows,
-        *(left if told.dry_run or told.waiting else []),
+        *([f"Next      {again}"] if told.dry_run or told.waiting else []),
     ]
+
+
+def _where(told: Pushed, context: Context) -> str:
+    """The receiver, as the next push needs it too."""
+    named = told.sink.startswith("webhook") and context.receiver
+    return f" --webhook-url {shlex.quote(named)}" if named else ""
 
 
 def _row(one: Delivered) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,5 +57,5 @@ def _lines(told: Replayed, context: Context) -> list[str]:
     return [
         *(f"{n:>8,}  {reason}" for reason, n in told.reasons.most_common()),
         f"{counted(told.rows, 'row')} {verb} pending again, for at most {counted(told.requests, 'request')}.",
-        f"Next      leadcontact {'replay' if told.dry_run else 'resume'} {told.job}{context.said}",
+        f"Next      leadcontact {'replay' if told.dry_run else 'resume'} {shlex.quote(told.job)}{context.said}",
     ]

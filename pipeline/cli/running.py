@@ -62,6 +62,8 @@ class Context:
     """Options of this command line that another command on the same jobs needs too."""
     files: list[str] = field(default_factory=list)
     """Files that the settings were read from."""
+    receiver: str | None = None
+    """The webhook that this command line named; one from a file or the environment is not repeated anywhere."""
 
 
 def prepare(options: dict[str, Any]) -> Context:
@@ -79,7 +81,7 @@ def prepare(options: dict[str, Any]) -> Context:
     for warning in warnings:
         log.caution(warning)
     sources = [str(path), str(path.parent / ".env")] if path else [".env"]
-    return Context(settings, log, as_json, said, sources)
+    return Context(settings, log, as_json, said, sources, options.get("webhook_url"))
 
 
 def _said(options: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.errors import Ambiguous, ConfigError, KeyRefused, NotSent, Unavailable
+from pipeline.errors import Ambiguous, ConfigError, InputMissing, KeyRefused, NotSent, Unavailable
 from pipeline.sinks import hubspot_wire as wire
 from pipeline.sinks.hubspot_rules import Action, halves
 from pipeline.sinks.hubspot_wire import Answer, Means
@@ -76,7 +76,7 @@ class Api:
             query = f"?limit={wire.ONE_PAGE}{f'&after={after}' if after else ''}"
             answer = await self.call("GET", self._path("lists", f"{list_id}/memberships{query}"))
             if answer.means is not Means.READ:
-                raise ConfigError(
+                raise InputMissing(
                     f"HubSpot has no list {list_id} that this token may read.",
                     "The list's number stands in its address in HubSpot: …/lists/NUMBER.",
                 )

@@ -81,11 +81,10 @@ def test_what_cannot_be_used_is_said_and_asked_again() -> None:
 
 
 def test_columns_are_shown_and_can_be_corrected() -> None:
-    """By name or number, - for none; what cannot be is said, and asked again. Then all of it is certain."""
-    corrected = ("", "", "3", "", "", "", "", "", "4")
-    wrong = ("", "", "E-Post", "", "", "", "", "", "")
-    shown = answered("", KEY, "export.csv", "n", *wrong, *corrected, "y", "")
-    assert 'has no column "E-Post" (email)' in shown
+    """By name or number, - for none; what cannot be is said, and asked again at once. Then all of it is certain."""
+    corrected = ("", "", "E-Post", "3", "", "", "", "", "", "4")
+    shown = answered("", KEY, "export.csv", "n", *corrected, "y", "")
+    assert 'there is no column "E-Post"' in shown
     assert "  email     E-mail 2\n" in shown
     assert settings().columns == {"company": "Company Name", "email": "E-mail 2", "priority": "Notes"}
 

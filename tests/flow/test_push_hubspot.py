@@ -10,7 +10,7 @@ import pytest
 from push_site import Killed, PushSite
 from support import write_leads
 
-from pipeline.errors import ConfigError, KeyRefused, Unavailable
+from pipeline.errors import ConfigError, InputMissing, KeyRefused, Unavailable
 from pipeline.sandbox.hubspot import DOWN, LOCKED, LOST, SCHEMAS, SERVER_ERROR, WRITE
 from pipeline.session import session
 from pipeline.targets import hubspot_list
@@ -296,5 +296,5 @@ def test_a_list_of_hubspots_is_read_page_by_page(site: PushSite) -> None:
     assert [row["Record ID"] for row in rows] == names
     assert (rows[0]["First Name"], rows[0]["Company Name"], rows[0]["Email"]) == ("N0", "Acme", "")
     site.hubspot.lists.clear()
-    with pytest.raises(ConfigError, match="HubSpot has no list 42"):
+    with pytest.raises(InputMissing, match="HubSpot has no list 42"):
         site.command(go)

@@ -94,3 +94,16 @@ def test_invented_people_never_leave_for_a_real_portal(tmp_path: Path) -> None:
     assert "to hubspot 127.0.0.1:" in told.err
     local = machine.run_alone("push", "hubspot", "out.jsonl", "--base-url", "http://127.0.0.1:9/v1")
     assert (local.code, "The people of a sandbox are invented" in local.complaint) == (78, True)
+
+
+async def test_the_next_command_names_the_receiver_that_this_one_named(tmp_path: Path) -> None:
+    """So that it runs as it stands; an address from the environment may be a secret and is not shown."""
+    address = "http://127.0.0.1:9/leads"
+    async with site(tmp_path) as (machine, _):
+        (tmp_path / "leads.csv").write_text("company\nNorthwind 1 Robotics\n")
+        await machine.run("prospect", "leads.csv", "-o", "out.jsonl", *FAST)
+        named = await machine.run("push", "webhook", "out.jsonl", "--dry-run", "--webhook-url", address)
+        machine.environment["LEADCONTACT_WEBHOOK_URL"] = address
+        known = await machine.run("push", "webhook", "out.jsonl", "--dry-run")
+    assert f"out.jsonl --webhook-url {address}\n" in named.out
+    assert "out.jsonl\n" in known.out

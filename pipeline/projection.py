@@ -29,9 +29,9 @@ WITH_LINE: Final = (COPIED, READY, DEFERRED)
 
 async def write_late_copies(run: JobRun, jobs: Jobs, recall: Callable[[Lead, Work], dict[bytes, Answer]]) -> None:
     """Give a line to duplicates that were taken in after their lead was finished."""
-    works = jobs.late_copies(run.job.id)
-    if not works:
+    if not run.job.late:
         return
+    works = jobs.late_copies(run.job.id)
     written = () if run.policy.prospects else works  # a company named twice has the same people
     lines = [line for work in written for line in copy_lines(line_again(run, work, recall), jobs.copies(work))]
     length, tail = run.output.append(lines)

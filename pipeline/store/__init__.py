@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-VERSION = 3
+VERSION = 4
 """The schema's version; a file with a later one was written by a newer program."""
 
 CACHE = 8_000

@@ -266,12 +266,13 @@ class Jobs:
         await self._committer.run(lambda tx: finish_leads(tx.db, job, finishes, committed))
 
     async def copied(self, job: int, works: Sequence[Work], committed: Committed) -> None:
-        """Note that late duplicates have their lines."""
+        """Note that all late duplicates have their lines."""
 
         def note(tx: Transaction) -> None:
             db = tx.db
             n = sum(db.execute(SQL["copied"], (work.id,)).rowcount for work in works)
             count(db, job, {COPY: -n, COPIED: n})
+            db.execute("UPDATE job SET late = 0 WHERE id = ?", (job,))
             db.execute(SQL["out_committed"], (committed.length, committed.tail, job))
 
         await self._committer.run(note)

@@ -119,8 +119,8 @@ SELECT id, row, input FROM lead WHERE original = ? AND state = 'copy' ORDER BY r
 -- Duplicates that were taken in after their lead was finished.
 SELECT DISTINCT o.id, o.row, o.lead_id, o.input, o.taken_in, o.company, c.spelling, o.need, o.priority, c.waiting,
     o.replayed_at, o.fresh_from, o.concluded, o.state, o.reason, o.finished_at
-FROM lead d JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
-WHERE d.original IS NOT NULL AND d.state = 'copy' AND d.job = ? AND o.state NOT IN ('ready', 'deferred');
+FROM lead d INDEXED BY lead_copy CROSS JOIN lead o ON o.id = d.original JOIN company c ON c.id = o.company
+WHERE d.original IS NOT NULL AND d.state = 'copy' AND o.job = ? AND o.state NOT IN ('ready', 'deferred');
 
 -- :finished
 -- Finished leads after a given one, to write the output again.
@@ -332,6 +332,9 @@ DELETE FROM company WHERE id = ? AND NOT EXISTS (SELECT 1 FROM lead WHERE compan
 
 -- :stale
 UPDATE job SET out_stale = 1 WHERE id = ?;
+
+-- :late
+UPDATE job SET late = 1 WHERE id = ?;
 
 -- :old_answers
 SELECT count(*), count(DISTINCT key), coalesce(sum(length(body)), 0) FROM answer WHERE account = ? AND received_at < ?

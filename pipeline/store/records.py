@@ -45,6 +45,8 @@ class Job:
     replacing: Committed | None
     stale: bool
     kind: Kind = Kind.ENRICH
+    late: bool = False
+    """Whether duplicates may wait for a line that their lead has."""
 
     @property
     def cut_short(self) -> bool:
@@ -178,13 +180,13 @@ class Intake:
 
 
 JOB = """SELECT id, account, name, output, priority, created_at, questions, judgement, source, intake, next_row,
- out_length, out_tail, next_length, next_tail, out_stale, kind FROM job"""
+ out_length, out_tail, next_length, next_tail, out_stale, kind, late FROM job"""
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """Make a job of its row."""
     job, _, name, output, priority, created, questions, judgement, source, intake, rows, *written = row
-    length, tail, next_length, next_tail, stale, kind = written
+    length, tail, next_length, next_tail, stale, kind, late = written
     return Job(
         id=job,
         name=name,
@@ -200,4 +202,5 @@ def job_of(row: tuple[Any, ...]) -> Job:
         replacing=None if next_length is None else Committed(next_length, next_tail),
         stale=bool(stale),
         kind=Kind(kind),
+        late=bool(late),
     )

@@ -58,7 +58,8 @@ CREATE TABLE job (
     next_length  INTEGER,                   -- the same of a rewrite about to be put in place
     next_tail    BLOB,
     out_stale    INTEGER NOT NULL DEFAULT 0,-- a finished row changed: the output must be rewritten
-    kind         TEXT    NOT NULL DEFAULT 'enrich'  -- or 'prospect': a line a contact, not a line a row
+    kind         TEXT    NOT NULL DEFAULT 'enrich', -- or 'prospect': a line a contact, not a line a row
+    late         INTEGER NOT NULL DEFAULT 0 -- a duplicate came in whose lead had its line already
 ) STRICT;
 
 -- How many leads of a job are in each state, kept in the transactions that change them.

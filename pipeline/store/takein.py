@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.order import LOOK, WAITS_FOR_SEARCH
 from pipeline.sample import place_of
-from pipeline.store.records import COPIED, COPY, READY, TO_SEARCH
+from pipeline.store.records import COPIED, COPY, DEFERRED, READY, TO_SEARCH
 from pipeline.store.sql import SQL
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class TakeIn:
         self._companies: dict[str, tuple[int, int]] = {}
         self._occurrences: Counter[str] = Counter()
         self._added = self._changes = 0
+        self._late = False
         self._known: dict[str | tuple[str, int], Known | None] = {}
         self._new_leads: list[tuple[object, ...]] = []
         self._new_companies: dict[int, list[Any]] = {}
@@ -84,6 +85,8 @@ class TakeIn:
                 self._take(row, row.lead_id)
         self._write_new()
         count(self._db, self._intake.job, dict(self._states))
+        if self._late:
+            self._db.execute(SQL["late"], (self._intake.job,))
         self._db.executemany(SQL["waiting"], [(n, company) for company, n in self._waiting.items() if n])
         return self
 
@@ -119,7 +122,7 @@ class TakeIn:
         other = f"{lead_id}~{row.subject.hex()[:8]}"
         in_this_list = known.seen == self._intake.number
         if in_this_list and known.is_still(row):
-            self._duplicate(row, lead_id, known.id)
+            self._duplicate(row, lead_id, known)
         elif not known.is_still(row) and (in_this_list or self._find(other) is not None):
             # One id, two different people in one list: both are asked, neither replaces the other.
             self._take(row, other)
@@ -142,12 +145,13 @@ class TakeIn:
             self._waiting[company] += 1
             self._added += 1
 
-    def _duplicate(self, row: Row, lead_id: str, original: int) -> None:
+    def _duplicate(self, row: Row, lead_id: str, lead: Known) -> None:
         self._occurrences[lead_id] += 1
         occurrence = self._occurrences_before(lead_id) + self._occurrences[lead_id]
         known = self._find(lead_id, occurrence)
         if known is None:
-            self._insert(row, lead_id, COPY, original, occurrence)
+            self._insert(row, lead_id, COPY, lead.id, occurrence)
+            self._late |= lead.state not in (READY, DEFERRED)
         else:
             self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pipeline.store.records import Job
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -194,16 +196,26 @@ async def test_a_finished_lead_takes_its_duplicates_along(store: Store) -> None:
     assert [number for _, number, _ in store.jobs.copied_rows(done)] == [2]
 
 
+def late_of(store: Store, job: Job) -> bool:
+    """Whether a run has to look for duplicates without a line."""
+    (found,) = store.jobs.all()
+    assert found.id == job.id
+    return found.late
+
+
 async def test_a_duplicate_of_a_finished_lead_is_found(store: Store) -> None:
     """A duplicate that came after its lead was finished gets its line from what was paid for."""
     job = await begin(store)
     await take_in(store, job, [row(1, "x"), row(2, "y"), row(3, "y")])
     await finish(store, job, [work for work in waiting(store, job) if work.lead_id == "x"])
+    assert late_of(store, job) is False
     await take_in(store, job, [row(1, "x"), row(2, "y"), row(3, "y"), row(4, "x"), row(5, "x")])
+    assert late_of(store, job) is True
     (late,) = store.jobs.late_copies(job.id)
     assert (late.lead_id, store.jobs.copies(late)) == ("x", [(4, '{"n":4}'), (5, '{"n":5}')])
     await store.jobs.copied(job.id, [late], Committed(99, b"y"))
     assert store.jobs.late_copies(job.id) == []
+    assert late_of(store, job) is False
     found = store.jobs.find(job.name)
     assert found is not None
     assert found.committed == Committed(99, b"y")

@@ -362,7 +362,7 @@ def test_a_state_of_version_2_is_brought_up_to_date(path: Path) -> None:
     Store.open(path, "api/default", inline=True).close()
     with closing(sqlite3.connect(path)) as db:
         fresh = db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
-        added = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS["3"])
+        added = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS["3"] + MIGRATIONS["4"])
         made = re.findall(r"CREATE TABLE (\w+)", MIGRATIONS["3"])
         undo = [f"DROP TABLE {name}" for name in made] + [f"ALTER TABLE {t} DROP COLUMN {c}" for t, c in added]
         db.executescript(";".join([*undo, "PRAGMA user_version = 2"]))
@@ -371,6 +371,6 @@ def test_a_state_of_version_2_is_brought_up_to_date(path: Path) -> None:
         )
         db.commit()
     with Store.open(path, "api/default", inline=True) as store:
-        assert [job.kind for job in store.jobs.all()] == [Kind.ENRICH]
+        assert [(job.kind, job.late) for job in store.jobs.all()] == [(Kind.ENRICH, True)]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == fresh

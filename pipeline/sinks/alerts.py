@@ -155,7 +155,9 @@ async def _bounded(way: Coroutine[Any, Any, str | None], patience: float) -> str
     except TimeoutError:
         return f"no answer within {patience:g} s"
     except Exception as error:  # noqa: BLE001 - whatever happens on the way, the note did not arrive
-        return type(error).__name__
+        from pipeline.failures import told  # noqa: PLC0415 - aiohttp, see _post
+
+        return told(error)
 
 
 async def _post(url: str, *, trust_env: bool, **content: Any) -> str | None:  # noqa: ANN401 - aiohttp's own

@@ -134,7 +134,7 @@ async def test_a_receiver_that_is_silent_or_gone_holds_nothing_up() -> None:
         )
         assert time.monotonic() - began < 2
     assert told == ["no answer within 0.2 s"] * 2
-    assert await ping("http://127.0.0.1:1/x", "", "") == "ClientConnectorError"
+    assert await ping("http://127.0.0.1:1/x", "", "") == "connection refused by 127.0.0.1"
 
 
 def test_no_name_of_a_target_is_a_secret() -> None:
@@ -192,11 +192,11 @@ async def test_a_night_tells_its_people_and_its_log_tells_no_address(tmp_path: P
     assert [text.count("3 of the day's 100 requests") for text in texts] == [1, 0]
     told = "".join(texts) + (tmp_path / "night.prom").read_text("utf-8")
     assert [row for row in rows if row["Company Name"] in told or (row["Last Name"] or "-?-") in told] == []
-    assert "The ping to 127.0.0.1 did not arrive (ClientConnectorError)." in first.err
+    assert "The ping to 127.0.0.1 did not arrive (connection refused by 127.0.0.1)." in first.err
     assert "Alert sent: 3 of the day's 100 requests are used: 3 %." in first.err
     assert SECRET not in first.err + again.err + tested.out + tested.err
     assert "a test reached 127.0.0.1\n" in tested.out
-    assert "a test did not reach 127.0.0.1 (ping) (ClientConnectorError)" in tested.out
+    assert "a test did not reach 127.0.0.1 (ping) (connection refused by 127.0.0.1)" in tested.out
     assert tested.code == 75
 
 

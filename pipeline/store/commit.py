@@ -75,13 +75,14 @@ class Waiting:
 class Committer:
     """Runs operations in groups. With `inline`, COMMIT too runs in the loop's thread, for virtual time."""
 
-    def __init__(self, db: sqlite3.Connection, *, inline: bool = False) -> None:
+    def __init__(self, db: sqlite3.Connection, *, inline: bool = False, patience: float = PATIENCE) -> None:
         self.commits = 0
         self._db = db
         db.execute("PRAGMA busy_timeout = 0")  # `_begin` waits
         self._group: list[Waiting] = []
         self._busy = False
         self._company = False
+        self._patience = patience
         self._thread = None if inline else ThreadPoolExecutor(1, "state-writer")
 
     async def run(self, operation: Callable[[Transaction], T]) -> T:
@@ -123,7 +124,7 @@ class Committer:
         try:
             _begin(self._db, 0)
         except sqlite3.Error:
-            turn = self._thread.submit(_begin, self._db, PATIENCE)
+            turn = self._thread.submit(_begin, self._db, self._patience)
             turn.add_done_callback(lambda done: self._call(loop, self._write, loop, done))
         else:
             self._write(loop)

@@ -110,6 +110,20 @@ async def test_another_processs_transaction_is_waited_for(disk: Disk, tmp_path: 
     other.close()
 
 
+async def test_who_waited_in_vain_is_told_and_the_next_goes_on(disk: Disk, tmp_path: Path) -> None:
+    """All callers of the group, and a commit after the other process has ended finds the way free."""
+    other, committer = Disk(tmp_path / "state.db"), Committer(disk, patience=0.01)
+    other.execute("BEGIN IMMEDIATE")
+    async with asyncio.timeout(5):
+        told = await both(committer)
+        assert [isinstance(error, StateError) and "locked" in error.what for error in told] == [True, True]
+        other.execute("COMMIT")
+        assert await committer.run(write("c")) == "c"
+    assert written(disk) == ["c"]
+    committer.close()
+    other.close()
+
+
 def test_sqlites_words_become_a_sentence_with_a_way_out() -> None:
     """Any other error is its caller's and stays as it is."""
     told = explain(sqlite3.OperationalError("database or disk is full"))

@@ -229,6 +229,16 @@ async def test_finished_leads_are_read_to_the_last(store: Store) -> None:
     assert [work.row for work in store.jobs.finished(job.id)] == list(range(1, 1_202))
 
 
+async def test_unfinished_leads_are_read_to_the_last(store: Store) -> None:
+    """Ready and deferred ones, in their order, however many there are."""
+    job = await begin(store)
+    await take_in(store, job, [row(n) for n in range(1, 1_203)])
+    first, second, *_ = store.jobs.ready(job.id, 2)
+    await finish(store, job, [first])
+    await store.jobs.defer(job.id, second, NOW + 50, UNSEEN)
+    assert [work.row for work in store.jobs.unfinished(job.id)] == list(range(2, 1_203))
+
+
 async def test_changed_questions_ask_answered_companies_again(store: Store) -> None:
     """What was answered under other questions is forgotten in the order of work, and can be told before."""
     job = await begin(store)

@@ -12,6 +12,7 @@ from support import Server, Site, people, write_leads
 
 from pipeline.cli.running import EXITS
 from pipeline.errors import Ambiguous
+from pipeline.events import Waiting
 from pipeline.model import Endpoint, Status, Stop
 from pipeline.sandbox import Fault
 
@@ -249,4 +250,5 @@ def test_slowing_down_pauses_the_whole_run_at_most_three_times(tmp_path: Path) -
     report = site.night(write_leads(tmp_path / "leads.csv", people(10)), concurrency=1, **PLAN)
     assert report.stopped.why is Stop.QUOTA
     assert len(server.log) == 4
+    assert [event.why for event in site.events if isinstance(event, Waiting)] == ["slow_down"] * 3
     assert site.now >= 90

@@ -61,6 +61,7 @@ LEARNED = {
     "ambiguity-resolved": ([(5, 5), (5, 5), (2, 2)], 10, 4),
     "zero": ([(0, 5), (0, 3)], 0, 0),
     "disagreeing": ([(1, 5), (2, 5)], 10, 10),
+    "fixed-and-dear-per-contact": ([(17, 2), (31, 4)], 73, 31),
     "third-disagrees": ([(1, 5), (1, 3), (2, 4)], 10, 10),
     "falling": ([(5, 2), (3, 4)], 10, 10),
     "steeper-than-a-price-from-nothing": ([(1, 3), (4, 5)], 10, 10),

@@ -67,6 +67,7 @@ def test_a_shared_mailbox_names_nobody_by_itself() -> None:
     jane, john = person("Jane", "Smith", "info@acme.com"), person("John", "Doe", "info@acme.com")
     assert found(lead(email="info@acme.com"), jane, john) == NOBODY
     assert found(lead("John", "Doe", email="info@acme.com"), jane, john) == ("email", 1.0, john)
+    assert found(lead(None, "Doe", email="info@acme.com"), jane, john) == ("email", 1.0, john)
 
 
 # --- by name: the ladder ------------------------------------------------------------------------------
@@ -240,6 +241,13 @@ def test_equal_addresses_are_told_apart_by_phone_and_then_by_rank() -> None:
     rings = person("C", "C", "c@acme.com", email_confidence=0.9, phone="+1", phone_confidence=0.5)
     assert match(lead(), [clerk, chief, rings], ANY).contact == rings
     assert match(lead(), [clerk, chief], ANY).contact == chief
+
+
+@pytest.mark.parametrize("field", ["title", "phone", "company", "department"])
+def test_those_who_differ_in_one_field_only_keep_their_order(field: str) -> None:
+    """Whichever way round the server lists them."""
+    both = [person("A", "A", "a@acme.com", email_confidence=0.9, **{field: text}) for text in ("b", "a")]
+    assert match(lead(), both, ANY) == match(lead(), both[::-1], ANY)
 
 
 def test_a_confidence_without_a_number_speaks_for_nobody() -> None:

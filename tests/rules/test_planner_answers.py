@@ -39,6 +39,7 @@ from pipeline.model import (
     VerifyReply,
 )
 from pipeline.planner import Defer, conclusive, recall, settled
+from pipeline.planner import told as api_told
 
 DAY = 24 * HOUR
 TAKEN_IN = NOW
@@ -59,6 +60,14 @@ def test_an_unsettled_question_waits_20_hours_and_is_asked_again(outcome: Outcom
         assert step(row, answers, wanted, NOW + 20 * HOUR - 1) == Defer(NOW + 20 * HOUR)
         assert step(row, answers, wanted, NOW + 20 * HOUR) == [search()]
     assert isinstance(step(row, failed(search(), outcome, tries), wanted, NOW), End)
+
+
+def test_later_is_no_answer_of_the_api() -> None:
+    """Nor is a refusal; somebody, nobody and a verdict are."""
+    (later,) = greylisted(OWN).values()
+    (refused,) = failed(search(), Outcome.REFUSED).values()
+    known = (told(0.0), told(0.0, SearchReply()), told(0.0, VerifyReply(email=OWN)))
+    assert [api_told(answer) for answer in (later, refused, *known)] == [False, False, True, True, True]
 
 
 def test_a_greylisted_mailbox_is_asked_three_times() -> None:

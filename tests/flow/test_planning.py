@@ -144,6 +144,20 @@ def test_of_a_job_only_what_is_left_is_counted(tmp_path: Path) -> None:
     assert planned(machine, leads).requests == Span(0, 0, 0)
 
 
+def test_a_company_the_job_knows_is_asked_about_as_the_job_spelt_it(tmp_path: Path) -> None:
+    """So another spelling in the list of today costs nothing, and that is said beforehand."""
+    machine = site(tmp_path)
+    rows = [
+        {"Last Name": f"Smith{n}", "Company Name": f"Northwind 1 Robotics{form}"}
+        for n, form in enumerate(("", ", Inc."))
+    ]
+    machine.night(write_leads(tmp_path / "leads.csv", rows[:1]), **PLENTY, steps="search")
+    leads, sent = write_leads(tmp_path / "leads.csv", rows), len(machine.server.log)
+    assert planned(machine, leads, steps="search").requests.most == 0
+    machine.night(leads, **PLENTY, steps="search")
+    assert len(machine.server.log) == sent
+
+
 def test_nothing_is_changed_and_nothing_made(tmp_path: Path) -> None:
     """No state where there was none; an existing one holds the same rows as before, and nobody was asked."""
     machine = site(tmp_path)

@@ -174,8 +174,6 @@ def _generation(asked: _Person, other: _Person) -> float:
 
 def _given(asked: _Person, other: _Person) -> float:
     ours, theirs = asked.given, other.given
-    if not (ours and theirs):
-        return 0.0
     if _is_initial(ours[0]) or _is_initial(theirs[0]):
         return _initials(ours, theirs)
     if ours == theirs:

@@ -71,6 +71,7 @@ def test_leaving_the_wire_leaves_what_is_under_way_counted(tmp_path: Path) -> No
         asking = asyncio.ensure_future(run.ask())
         await asyncio.sleep(0.5)
         await run.fetcher.close()
+        assert asyncio.all_tasks() == {asking, asyncio.current_task()}
         asking.cancel()
         await asyncio.sleep(5)
         assert run.store.ledger.history(JANE) == []

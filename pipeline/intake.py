@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipeline.session import Session
     from pipeline.sources import Source
 
-INTAKE: Final = 6000
+INTAKE: Final = 4_000
 """Rows taken in with one commit."""
 
 

@@ -10,9 +10,6 @@ import pytest
 from support import people, write_leads
 from system_site import KEY, Machine
 
-from pipeline.errors import StateError
-from pipeline.store import _check_place
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -389,13 +386,3 @@ def test_a_state_below_a_file_is_74(before: Before) -> None:
     told = before.machine.run_alone(*ENRICH, *SANDBOX, "--state", "good.csv/state.db")
     assert (told.code, "cannot be opened" in told.complaint) == (74, True)
     before.check()
-
-
-@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
-def test_a_state_on_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
-    """Nothing can be mounted here, so the kernel's table is a fake one."""
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path}/far {kind} rw 0 0\n")
-    with pytest.raises(StateError, match=f"network file system \\({kind}\\).*--state") as refused:
-        _check_place(tmp_path / "far" / "state.db", mounts)
-    assert refused.value.exit_code == 74

@@ -9,6 +9,7 @@ from support import run_virtual, virtual_now
 
 from pipeline.budget import Budget
 from pipeline.errors import Ambiguous
+from pipeline.events import WORKING_ON
 from pipeline.fetcher import Fetcher
 from pipeline.limits import Limits
 from pipeline.model import Policy
@@ -36,11 +37,16 @@ class Run:
         self.lock = self.store.locks.run(owner)
         assert self.lock.acquire()
         self.events: list[Event] = []
-        self.budget = Budget(self.store.ledger, limits, virtual_now, self.events.append)
+        self.rows: list[tuple[int, int] | None] = []
+        self.budget = Budget(self.store.ledger, limits, virtual_now, self._hear)
         self.fetcher = Fetcher(self.store.ledger, self.budget, self)
         self.sent: list[tuple[int, Question]] = []
         self._script = script
         self._begun = virtual_now()
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        self.rows.append(WORKING_ON.get())
 
     async def send(self, permit: Permit) -> RawReply:
         """One permitted question: JANE's go by the script."""

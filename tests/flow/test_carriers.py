@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from run_site import JANE, Run, in_a_run
+from run_site import GARBAGE, JANE, JOHN, Run, in_a_run
 
+from pipeline.events import WORKING_ON, RequestSettled
 from pipeline.limits import Limits
 from pipeline.model import Outcome
 from pipeline.protocol import verify_question
@@ -55,13 +56,42 @@ def test_what_waits_for_a_place_is_not_sent_once_nobody_wants_it(tmp_path: Path)
         await asyncio.sleep(0.1)
         waiting = asyncio.ensure_future(run.ask())
         await asyncio.sleep(0.1)
+        behind = asyncio.ensure_future(run.ask(JOHN))
+        await asyncio.sleep(0.1)
         waiting.cancel()
-        await first
-        await asyncio.sleep(2)
-        assert JANE not in [question for _, question in run.sent]
+        await asyncio.gather(first, behind)
+        assert [question for _, question in run.sent[2:]] == [JOHN]
         assert run.store.ledger.usage(run.budget.limits.window, 100, run.budget.clock()).under_way == 1
 
     in_a_run(tmp_path, ask, limits=Limits(quota=100, concurrency=1))
+
+
+def test_what_goes_wrong_inside_belongs_to_who_asked_and_the_next_takes_the_place(tmp_path: Path) -> None:
+    """An error nobody foresaw ends one question, and neither hangs nor hides behind another."""
+
+    async def ask(run: Run) -> None:
+        await run.ask(verify_question("first@acme.com"))
+        asked = asyncio.gather(run.ask(), run.ask(JOHN), return_exceptions=True)
+        async with asyncio.timeout(10):
+            broken, answered = await asked
+        assert isinstance(broken, ZeroDivisionError)
+        assert not isinstance(answered, BaseException)
+
+    in_a_run(tmp_path, ask, ZeroDivisionError(), limits=Limits(quota=100, concurrency=1))
+
+
+def test_a_bad_answer_is_told_for_the_row_that_asked(tmp_path: Path) -> None:
+    """Whoever carried it."""
+
+    async def ask(run: Run) -> None:
+        await run.ask(verify_question("first@acme.com"))
+        WORKING_ON.set((1, 7))
+        await run.ask()
+        told = zip(run.events, run.rows, strict=True)
+        rows = [row for event, row in told if isinstance(event, RequestSettled) and event.key == JANE.key.hex()]
+        assert rows == [(1, 7)]
+
+    in_a_run(tmp_path, ask, GARBAGE)
 
 
 def test_leaving_the_wire_leaves_what_is_under_way_counted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 from run_site import GARBAGE, JANE, JOHN, LATE, Run, in_a_run
 from support import virtual_now
 
@@ -59,7 +60,8 @@ async def well_besides(run: Run) -> None:
         await run.ask(verify_question(f"n{n}@acme.com"))
 
 
-def test_a_question_that_fails_alone_is_given_up_for_this_window(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [LATE, NotSent("no answer in time")])
+def test_a_question_that_fails_alone_is_given_up_for_this_window(tmp_path: Path, failure: Exception) -> None:
     """After three retries, though the API is well; the journal keeps it, with its reason and time."""
 
     async def ask(run: Run) -> None:
@@ -73,7 +75,7 @@ def test_a_question_that_fails_alone_is_given_up_for_this_window(tmp_path: Path)
         assert (kept.outcome, kept.reply, kept.received_at) == (answer.outcome, reason, answer.received_at)
         assert await run.ask() == kept._replace(origin=Origin.SHARED)
 
-    in_a_run(tmp_path, ask, LATE, LATE, LATE, LATE)
+    in_a_run(tmp_path, ask, *[failure] * 4)
 
 
 def test_an_answer_that_settled_nothing_is_asked_for_again_only_by_who_wants_a_later_one(tmp_path: Path) -> None:

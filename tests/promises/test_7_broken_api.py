@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +95,29 @@ def test_a_broken_contract_stops_and_concludes_nothing(tmp_path: Path, fault: Fa
     done = site.night(leads, at=site.now + 60, concurrency=concurrency, **PLAN)
     assert done.stopped.why is Stop.DONE
     assert done.pending == 0
+
+
+class Turning(Server):
+    """A server that refuses everything after its first answers."""
+
+    FIRST = 60
+
+    async def send(self, permit: Permit) -> RawReply:
+        """Change its mind for good."""
+        if len(self.log) == self.FIRST:
+            self.account.change({"faults": {Fault.BAD_REQUEST: 1.0}})
+        return await super().send(permit)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8, 20])
+def test_a_contract_that_breaks_in_the_middle_costs_no_more(tmp_path: Path, concurrency: int) -> None:
+    """Whoever was answered before."""
+    server = Turning(latency=(0.05, 0.3))
+    report = Site(tmp_path, server).night(
+        write_leads(tmp_path / "leads.csv", people(80, 2)), concurrency=concurrency, **PLAN
+    )
+    assert report.stopped.why is Stop.CONTRACT
+    assert len([entry for entry in server.log if not entry.good]) <= concurrency + 5
 
 
 @pytest.mark.parametrize("seed", range(size(4, 100)))
@@ -186,7 +211,7 @@ class Allergic(Server):
         """Count a failure at the one question; nobody else is touched."""
         if self._company in permit.question.body:
             self.failures += 1
-            raise Ambiguous("ServerDisconnectedError")
+            raise Ambiguous("out of order")
         return await super().send(permit)
 
 
@@ -201,6 +226,8 @@ def test_a_question_that_always_fails_holds_nobody_else_up(tmp_path: Path, compa
     counts = report.jobs[0].counts
     assert (report.stopped.why, counts.pending, counts.deferred) == (Stop.DONE, 3, 3)
     assert server.failures <= 8
+    with closing(sqlite3.connect(tmp_path / "state.db")) as db:
+        assert db.execute("SELECT body FROM answer WHERE status = 0").fetchall() == [(b"no answer (out of order)",)]
 
 
 def test_three_nights_give_a_row_up_and_hourly_runs_in_one_night_do_not(tmp_path: Path) -> None:

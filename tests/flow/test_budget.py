@@ -101,3 +101,14 @@ def test_a_sleep_lasts_as_long_as_was_said_and_ends_with_the_run(tmp_path: Path)
         assert 5 <= virtual_now() - begun < 5.01
 
     in_a_run(tmp_path, sleep)
+
+
+def test_a_quota_that_is_kept_whole_sends_nothing(tmp_path: Path) -> None:
+    """Settings refuse that; what is reserved holds even so."""
+
+    async def ask(run: Run) -> None:
+        with pytest.raises(Halted):
+            await run.ask()
+        assert not run.sent
+
+    in_a_run(tmp_path, ask, limits=Limits(quota=2, reserve_requests=3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,3 +113,15 @@ def test_a_quota_that_is_kept_whole_sends_nothing(tmp_path: Path) -> None:
         assert not run.sent
 
     in_a_run(tmp_path, ask, limits=Limits(quota=2, reserve_requests=3))
+
+
+def test_requests_go_no_faster_than_the_plan_allows(tmp_path: Path) -> None:
+    """One every two seconds, however many wait and however quick the answers are."""
+
+    async def ask(run: Run) -> None:
+        await asyncio.gather(*(run.ask(verify_question(f"kim{n}@acme.com")) for n in range(8)))
+        seconds = [second for second, _ in run.sent]
+        assert all(later - sooner >= 2 for sooner, later in pairwise(seconds))
+        assert seconds[-1] < 20
+
+    in_a_run(tmp_path, ask, limits=Limits(quota=100, concurrency=50, max_per_second=0.5))

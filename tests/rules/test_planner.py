@@ -30,7 +30,7 @@ from leads_and_answers import (
     verify,
 )
 
-from pipeline.model import UNREADABLE, Endpoint, Lead, Outcome, Policy, Question, Status
+from pipeline.model import ERASED, UNREADABLE, Endpoint, Lead, Outcome, Policy, Question, Status
 from pipeline.planner import Reject
 
 NOBODY = lead()
@@ -222,6 +222,7 @@ EMPTY = lead(company=None, input={})
         (lead(company=None, unusable={"email": "not an e-mail address"}), (), "email: not an e-mail address"),
         (lead(company=None, unusable={"email": "bad", "company": "none"}), (), "company: none; email: bad"),
         (lead(input={UNREADABLE: "3 cells, 2 columns"}), (), "row: 3 cells, 2 columns"),
+        (lead(input={ERASED: True}), (), "erased"),
         (jane(), ("verify",), "no usable e-mail address"),
         (BY_EMAIL, ("search",), "no usable company"),
         (NOBODY, ("phones",), "names nobody whose number could be asked for"),

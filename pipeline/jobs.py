@@ -48,7 +48,6 @@ async def begun_or_found(opened: Session, name: str, output: str, kind: Kind = K
     return await jobs.create(
         name,
         output,
-        priority=0,
         questions=orjson.dumps([policy.questions.model_dump(mode="json")]).decode(),
         judgement=policy.judgement.model_dump_json(),
         now=opened.parts.now(),
@@ -133,10 +132,14 @@ def _held_by(lock: Lock, name: str) -> JobHeld:
 
 
 def unfinished(opened: Session, names: Iterable[str], locks: list[Lock]) -> list[Job]:
-    """Jobs to go on with, each with its lock taken; one that another run holds is left to it."""
+    """Jobs to go on with, by the priority of their best waiting row, then age, each with its lock taken.
+
+    One that another run holds is left to it.
+    """
     jobs = opened.store.jobs
     named = named_jobs(opened, names)
     chosen = named or [job for job in jobs.all() if jobs.counts(job.id).pending]
+    chosen.sort(key=lambda job: (-jobs.best_waiting(job.id), job.id))
     ours = []
     for job in chosen:
         lock = opened.store.locks.job(job.id)

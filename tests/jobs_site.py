@@ -43,7 +43,7 @@ def row(number: int, lead: str = "", **how: object) -> Row:
 
 async def begin(store: Store, name: str = "/out.jsonl") -> Job:
     """Begin a job."""
-    return await store.jobs.create(name, name, priority=0, questions="[]", judgement="{}", now=NOW)
+    return await store.jobs.create(name, name, questions="[]", judgement="{}", now=NOW)
 
 
 async def take_in(

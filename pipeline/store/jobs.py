@@ -82,8 +82,8 @@ class Jobs:
         )
 
     def all(self) -> list[Job]:
-        """List all jobs of the account: by priority, then age."""
-        rows = self._reader.execute(f"{JOB} WHERE account = ? ORDER BY priority DESC, id", (self._account,))
+        """List all jobs of the account, oldest first."""
+        rows = self._reader.execute(f"{JOB} WHERE account = ? ORDER BY id", (self._account,))
         return [job_of(row) for row in rows]
 
     async def create(
@@ -91,14 +91,13 @@ class Jobs:
         name: str,
         output: str,
         *,
-        priority: int,
         questions: str,
         judgement: str,
         now: float,
         kind: Kind = Kind.ENRICH,
     ) -> Job:
         """Begin a job, unless another run has begun it a moment before."""
-        row = (self._account, name, output, priority, now, questions, judgement, kind)
+        row = (self._account, name, output, now, questions, judgement, kind)
         await self._run(SQL["create_job"], row)
         job = self.find(name)
         assert job is not None  # noqa: S101 - it was committed in the line above
@@ -132,6 +131,10 @@ class Jobs:
     def has_late_copies(self, job: int) -> bool:
         """Whether some duplicate has no line yet (its lead may be pending still)."""
         return bool(dict(self._reader.execute(SQL["tally"], (job,))).get(COPY))
+
+    def best_waiting(self, job: int) -> float:
+        """The highest priority among its waiting leads; less than any number if there are none."""
+        return float(self._reader.execute(SQL["best_waiting"], (job,)).fetchone()[0])
 
     # --- taking rows in ---
 

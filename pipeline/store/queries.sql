@@ -179,7 +179,7 @@ WHERE l.job = ? AND l.lead_id = ?;
 SELECT min(not_before) FROM lead WHERE job = ? AND state = 'deferred';
 
 -- :create_job
-INSERT INTO job (account, name, output, priority, created_at, questions, judgement, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO job (account, name, output, created_at, questions, judgement, kind) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING;
 
 -- :known_lead
@@ -227,6 +227,17 @@ RETURNING id, rank;
 
 -- :reprioritise
 UPDATE lead SET priority = ? WHERE id = ?;
+
+-- :rank_company
+-- A company to be searched comes as early as the best of those who wait there.
+UPDATE company SET priority = coalesce((SELECT max(priority) FROM lead WHERE company = ? AND state = 'ready'), 0) WHERE id = ?;
+
+-- :best_waiting
+-- The highest priority among a job's waiting leads.
+SELECT max(
+    coalesce((SELECT priority FROM lead WHERE job = ?1 AND state = 'ready' AND need >= 0 ORDER BY priority DESC LIMIT 1), -9e999),
+    coalesce((SELECT priority FROM company WHERE job = ?1 AND rank = 1 AND waiting > 0 ORDER BY priority DESC LIMIT 1), -9e999)
+);
 
 -- :prune
 -- Unfinished leads that the list no longer has and that have no line either.

@@ -34,7 +34,6 @@ class Job:
     id: int
     name: str
     output: str
-    priority: int
     created_at: float
     questions: str
     judgement: str
@@ -179,19 +178,18 @@ class Intake:
     changed: int = 0
 
 
-JOB = """SELECT id, account, name, output, priority, created_at, questions, judgement, source, intake, next_row,
+JOB = """SELECT id, account, name, output, created_at, questions, judgement, source, intake, next_row,
  out_length, out_tail, next_length, next_tail, out_stale, kind, late FROM job"""
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """Make a job of its row."""
-    job, _, name, output, priority, created, questions, judgement, source, intake, rows, *written = row
+    job, _, name, output, created, questions, judgement, source, intake, rows, *written = row
     length, tail, next_length, next_tail, stale, kind, late = written
     return Job(
         id=job,
         name=name,
         output=output,
-        priority=priority,
         created_at=created,
         questions=questions,
         judgement=judgement,

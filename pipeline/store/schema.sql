@@ -46,7 +46,6 @@ CREATE TABLE job (
     account      INTEGER NOT NULL REFERENCES account,
     name         TEXT    NOT NULL UNIQUE,   -- --job NAME, else the resolved path of the output
     output       TEXT    NOT NULL,          -- resolved path, or "-"
-    priority     INTEGER NOT NULL DEFAULT 0,
     created_at   REAL    NOT NULL,
     questions    TEXT    NOT NULL,          -- the frozen half of the policy, JSON
     judgement    TEXT    NOT NULL,          -- the other half as last used, JSON

@@ -59,6 +59,7 @@ class TakeIn:
         self._occurrences: Counter[str] = Counter()
         self._added = self._changes = 0
         self._late = False
+        self._ranked: set[int] = set()
         self._known: dict[str | tuple[str, int], Known | None] = {}
         self._new_leads: list[tuple[object, ...]] = []
         self._new_companies: dict[int, list[Any]] = {}
@@ -164,8 +165,12 @@ class TakeIn:
     def _seen_again(self, row: Row, lead_id: str, known: Known) -> None:
         self._db.execute(SQL["seen_again"], (self._intake.number, row.input, known.id))
         if known.priority != row.priority:
-            self._db.execute(SQL["reprioritise"], (row.priority, known.id))
+            self._reprioritise(row.priority, known.id, known.company)
         self._known[lead_id] = known._replace(seen=self._intake.number, priority=row.priority)
+
+    def _reprioritise(self, priority: float, lead: int, company: int) -> None:
+        self._db.execute(SQL["reprioritise"], (priority, lead))
+        self._ranked.add(company)
 
     def _changed(self, row: Row, lead_id: str, known: Known) -> None:
         """What matters changed under an id: the lead is asked again, and its old line goes."""
@@ -175,6 +180,8 @@ class TakeIn:
         ).fetchone()
         values = (row.subject, company, need, self._intake.now, self._intake.number, row.input, known.id)
         self._db.execute(SQL["change_lead"], values)
+        if known.priority != row.priority:
+            self._reprioritise(row.priority, known.id, company)
         if known.state == READY:
             self._waiting[known.company] -= 1
         self._waiting[company] += 1
@@ -186,7 +193,7 @@ class TakeIn:
             copies = self._db.execute(SQL["uncopy"], (known.id,)).rowcount
             self._states.update({COPIED: -copies, COPY: copies})
             self._db.execute("UPDATE job SET out_stale = 1 WHERE id = ?", (self._intake.job,))
-        self._known[lead_id] = Known(known.id, row.subject, self._intake.number, READY, company, known.priority)
+        self._known[lead_id] = Known(known.id, row.subject, self._intake.number, READY, company, row.priority)
 
     # --- its company ---
 
@@ -215,3 +222,4 @@ class TakeIn:
         companies = [(*values, self._waiting.pop(company, 0)) for company, values in self._new_companies.items()]
         self._db.executemany(SQL["insert_company"], companies)
         self._db.executemany(SQL["insert_lead"], self._new_leads)
+        self._db.executemany(SQL["rank_company"], [(company, company) for company in self._ranked])

@@ -25,7 +25,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 async def test_the_last_word_on_an_item_counts(store: Store) -> None:
     """A record that was told once stays known."""
-    job = await store.jobs.create("j", "-", priority=0, questions="[]", judgement="{}", now=NOW)
+    job = await store.jobs.create("j", "-", questions="[]", judgement="{}", now=NOW)
     erased = await store.deliveries.marker()
     mark = erased.address_mark("J@a.com")
     await store.deliveries.note(job.id, SINK, [Delivery("a", "created", "7", b"1", mark)], NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -54,6 +55,28 @@ async def test_a_new_priority_in_the_list_counts_at_once(store: Store) -> None:
     rows = [row(1, "a", need=1, rank=NO_COMPANY), row(2, "b", need=1, rank=NO_COMPANY, priority=9)]
     assert await take_in(store, job, rows) == (0, 0, 0)
     assert order(store, job) == ["b", "a"]
+
+
+async def test_a_company_is_searched_as_early_as_the_best_who_waits_there(store: Store) -> None:
+    """Also when the list ranks its leads anew, up or down, or changes who they are."""
+    job = await begin(store)
+    for high, low in (("a", "b"), ("b", "a"), ("a", "b")):
+        ranks = {high: 9, low: 1}
+        await take_in(store, job, [row(n, who, company=who, priority=ranks[who]) for n, who in enumerate("ab", 1)])
+        assert order(store, job) == [high, low]
+    changed = [row(1, "a", who="new", company="a", priority=1), row(2, "b", who="new", company="b", priority=9)]
+    assert (await take_in(store, job, changed))[1] == 2
+    assert order(store, job) == ["b", "a"]
+
+
+async def test_a_jobs_rank_is_that_of_its_best_waiting_row(store: Store) -> None:
+    """Whether it waits for a search or not; without any it comes last."""
+    job = await begin(store)
+    assert store.jobs.best_waiting(job.id) == -math.inf
+    await take_in(store, job, [row(1, "a", priority=-3), row(2, "b", priority=2)])
+    assert store.jobs.best_waiting(job.id) == 2
+    await take_in(store, job, [row(3, "c", need=1, rank=NO_COMPANY, priority=5)])
+    assert store.jobs.best_waiting(job.id) == 5
 
 
 async def test_rows_that_cost_nothing_come_first(store: Store) -> None:
@@ -135,6 +158,8 @@ def plan_of(path: Path, statement: str, values: tuple[object, ...]) -> str:
         ("sampled_due", (1, 1 << 40), ("lead_sample",)),
         ("places", (1, "ready"), ("lead_sample",)),
         ("copies", (1,), ("lead_copy",)),
+        ("best_waiting", (1,), ("lead_work", "company_search")),
+        ("rank_company", (1, 1), ("lead_company",)),
         ("copied", (1,), ("lead_copy",)),
         ("known_lead", (1, "x", 0), ("lead_identity",)),
         ("lines_of", (1, "x"), ("lead_identity",)),
@@ -154,7 +179,7 @@ async def test_what_runs_for_every_lead_reads_an_index(
     await store.jobs.index_sample()
     plan = plan_of(path, statement, values)
     assert [name for name in indexes if f"INDEX {name} " not in plan] == []
-    assert "SCAN" not in plan.replace("SCAN json_each", "")  # the leads in hand
+    assert "SCAN" not in plan.replace("SCAN json_each", "").replace("SCAN CONSTANT ROW", "")  # leads in hand
 
 
 async def test_leads_pay_for_the_index_of_samples_only_once_somebody_takes_one(store: Store, path: Path) -> None:

@@ -365,6 +365,8 @@ def test_a_state_of_version_2_is_brought_up_to_date(path: Path) -> None:
         added = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS["3"] + MIGRATIONS["4"])
         made = re.findall(r"CREATE TABLE (\w+)", MIGRATIONS["3"])
         undo = [f"DROP TABLE {name}" for name in made] + [f"ALTER TABLE {t} DROP COLUMN {c}" for t, c in added]
+        dropped = re.findall(r"ALTER TABLE (\w+) DROP COLUMN (\w+)", MIGRATIONS["4"])
+        undo += [f"ALTER TABLE {t} ADD COLUMN {c} INTEGER" for t, c in dropped]
         db.executescript(";".join([*undo, "PRAGMA user_version = 2"]))
         db.execute(
             "INSERT INTO job (account, name, output, created_at, questions, judgement) VALUES (1,'a','a',0,'','')"

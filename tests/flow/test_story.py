@@ -163,9 +163,7 @@ def test_a_list_of_which_nothing_was_asked_has_a_story(tmp_path: Path) -> None:
 
     async def empty(parts: Parts) -> Story:
         async with session(parts) as opened:
-            made = await opened.store.jobs.create(
-                "none", "-", priority=0, questions="[{}]", judgement="{}", now=parts.now()
-            )
+            made = await opened.store.jobs.create("none", "-", questions="[{}]", judgement="{}", now=parts.now())
             return story_of(opened, made)
 
     none = site.command(empty, **PLAN)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import StateError
 from pipeline.sample import place_of
 from pipeline.store.alerting import Alerting
-from pipeline.store.commit import Committer, explain
+from pipeline.store.commit import Committer, explain, insist
 from pipeline.store.delivering import Deliveries
 from pipeline.store.erasure import Erasing
 from pipeline.store.jobs import Jobs
@@ -201,7 +201,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     if version:
         _upgrade(db)
         return
-    db.execute("PRAGMA journal_mode = WAL")
+    insist(db, "PRAGMA journal_mode = WAL")
     schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
     db.executescript(f"BEGIN IMMEDIATE;\n{_only_once(schema)}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
 

@@ -190,14 +190,20 @@ def run_group(db: sqlite3.Connection, group: list[Waiting]) -> None:
 
 
 def _begin(db: sqlite3.Connection, patience: float) -> None:
-    """Become the only writer, waiting so many seconds for another process.
+    """Become the only writer, waiting so many seconds for another process."""
+    insist(db, "BEGIN IMMEDIATE", patience)
 
-    SQLite itself would look again after 1, 2, 5, 10 … 100 ms: with two busy processes both would sleep half the time.
+
+def insist(db: sqlite3.Connection, statement: str, patience: float = PATIENCE) -> None:
+    """Run a statement that needs the file for itself, waiting so many seconds for another process.
+
+    SQLite itself would look again after 1, 2, 5, 10 … 100 ms: with two busy processes both would sleep half the time;
+    and for a change of the journal's mode it would not wait at all.
     """
     until = time.monotonic() + patience
     while True:
         try:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(statement)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
                 raise

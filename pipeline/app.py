@@ -170,16 +170,20 @@ def run_of(opened: Session, job: Job) -> JobRun:
     output = (
         StdoutOutput(job.committed.length) if job.output == "-" else JsonlOutput(Path(job.output), opened.store.path)
     )
-    columns = [job.source.get("columns", {}), *job.source.get("earlier", [])]
     policies = policies_of(opened.parts.settings, job)
     return JobRun(
         job,
         policies[0],
-        columns,
+        readings_of(job),
         output,
         has_copies=opened.store.jobs.has_late_copies(job.id),
         found_before=lambda lead, work: _found_before(opened.store, lead, work, policies),
     )
+
+
+def readings_of(job: Job) -> list[dict[str, str]]:
+    """Which field is under which header, in the job's last list and in earlier ones."""
+    return [job.source.get("columns", {}), *job.source.get("earlier", [])]
 
 
 def _found_before(store: Store, lead: Lead, work: Work, policies: Sequence[Policy]) -> Facts | None:

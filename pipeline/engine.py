@@ -68,15 +68,20 @@ class JobRun:
 
     def lead(self, work: Work) -> Lead:
         """Read a row of the state as the rules see it."""
-        record = orjson.loads(work.input)
-        columns = self.columns_of(record)
-        return lead_of(work.row, record, columns, lead_id=work.lead_id, spelling=work.spelling)
+        return lead_from(work, self.columns)
 
-    def columns_of(self, record: Mapping[str, Any]) -> Mapping[str, str]:
-        """Which field is under which header: rows of an earlier export are read by the headers they came with."""
-        if not self.columns[1:]:
-            return self.columns[0]
-        return max(self.columns, key=lambda columns: sum(header in record for header in columns.values()))
+
+def lead_from(work: Work, readings: Sequence[Mapping[str, str]]) -> Lead:
+    """Read a row of the state by the headers it came with, newest reading first."""
+    record = orjson.loads(work.input)
+    return lead_of(work.row, record, columns_of(record, readings), lead_id=work.lead_id, spelling=work.spelling)
+
+
+def columns_of(record: Mapping[str, Any], readings: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Which field is under which header: rows of an earlier export are read by the headers they came with."""
+    if not readings[1:]:
+        return readings[0]
+    return max(readings, key=lambda columns: sum(header in record for header in columns.values()))
 
 
 class Engine:

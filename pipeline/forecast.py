@@ -27,7 +27,7 @@ class Span(NamedTuple):
     most: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Backlog:
     """Leads that something is still to be asked about; counts are fractions where they are estimated."""
 
@@ -46,6 +46,9 @@ class Backlog:
     most_known: float = 0.0
     """The most requests that leads waiting for no search may need."""
 
+    shared: float = 0.0
+    """Requests counted in `known` more than once, because several leads need the same."""
+
     @property
     def companies(self) -> float:
         """Searches to be asked."""
@@ -62,7 +65,7 @@ class Backlog:
         return self.waiting + sum(self.known.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Total:
     """A list, counted. `looked_at` rows stand for all of them; the requests of `repeated` and `shared` are saved."""
 
@@ -72,6 +75,9 @@ class Total:
     nothing_to_ask: int
     finished: int
     answered_leads: int
+    error: float
+    """How far estimates may be off, as a share: two standard errors of a count of what was looked at."""
+
     backlog: Backlog
     repeated: float
     shared: float
@@ -82,25 +88,49 @@ class Total:
     phones: float
 
     @property
-    def error(self) -> float:
-        """How far estimates may be off, as a share: two standard errors of a count of companies."""
-        if self.looked_at == self.rows:
-            return 0.0
-        return 2 / math.sqrt(max(1.0, self.backlog.companies * self.looked_at / self.rows))
-
-    @property
     def leads(self) -> int:
         """Leads something is to be asked about."""
         others = self.duplicates + self.nothing_to_ask + self.finished + self.answered_leads
         return self.rows - others
 
 
+def sum_of(one: Total, other: Total) -> Total:
+    """Two parts of a list together."""
+    apart = ("error", "backlog")
+    added = {name: getattr(one, name) + getattr(other, name) for name in vars(one) if name not in apart}
+    error = (one.error * one.rows + other.error * other.rows) / max(1, one.rows + other.rows)
+    return Total(**added, error=error, backlog=_both(one.backlog, other.backlog))
+
+
+def _both(one: Backlog, other: Backlog) -> Backlog:
+    numbers = {
+        name: getattr(one, name) + getattr(other, name) for name in ("certain", "follow", "most_known", "shared")
+    }
+    return Backlog(_merged(one.searches, other.searches), _merged(one.known, other.known), **numbers)
+
+
+def _merged(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    return {key: one.get(key, 0.0) + other.get(key, 0.0) for key in one.keys() | other.keys()}
+
+
+class Sure(NamedTuple):
+    """Rows that got their line, and those of them whose e-mail and phone a search was sure of."""
+
+    finished: int = 0
+    emails: int = 0
+    phones: int = 0
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """The shares of both."""
+        return self.emails / max(1, self.finished), self.phones / max(1, self.finished)
+
+
 class History(NamedTuple):
-    """What an account has learned: leads by what they needed after their search, and requests sent since."""
+    """What an account has learned: leads by what they needed after their search, and what searches were sure of."""
 
     seen: Mapping[int, int]
-    verifies: int = 0
-    phones: int = 0
+    sure: Sure = Sure()
 
     @property
     def tells(self) -> bool:
@@ -113,12 +143,6 @@ class History(NamedTuple):
         total = sum(self.seen.values())
         return {need: n / total for need, n in self.seen.items() if n}
 
-    @property
-    def verify_share(self) -> float:
-        """Which part of what followed searches was verify."""
-        sent = self.verifies + self.phones
-        return self.verifies / sent if sent else 0.5
-
 
 # --- requests -----------------------------------------------------------------------------------------
 
@@ -128,9 +152,9 @@ def requests(backlog: Backlog, history: History) -> Span:
     least = backlog.companies + backlog.certain
     most = max(least, backlog.companies + backlog.follow + backlog.most_known)
     low, high = math.floor(least), math.ceil(most)
-    if not history.tells and backlog.waiting:
+    if not history.tells and backlog.waiting and low < high:
         return Span(low, None, high)
-    known = sum(need * n for need, n in backlog.known.items())
+    known = sum(need * n for need, n in backlog.known.items()) - backlog.shared
     expected = backlog.companies + after_search(backlog, history) + known
     return Span(low, round(min(max(least, expected), most)), high)
 
@@ -219,7 +243,7 @@ def curve(backlog: Backlog, history: History, *, left: int, daily: int) -> list[
         high = _complete(lucky, spent)
         low = min(_complete(unlucky, spent), high)
         middle = None if usual is None else round(min(max(low, _complete(usual, spent)), high))
-        points.append(Point(day, round(low), middle, round(high)))
+        points.append(Point(day, math.floor(low + 1e-6), middle, round(high)))
     return points
 
 

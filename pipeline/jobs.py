@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeline.session import Session
+    from pipeline.store.jobs import Jobs
     from pipeline.store.locks import Lock
     from pipeline.store.records import Job
 
@@ -81,27 +82,33 @@ async def asked_as_said(opened: Session, job: Job, said: Iterable[str]) -> Job:
 
 
 async def keep_questions(opened: Session, job: Job, wanted: Questions) -> None:
-    """Refuse changed questions (another body is another bill) unless the user says --new-policy."""
+    """Freeze changed questions if nothing waits for the old ones, or the user says --new-policy."""
     history = orjson.loads(job.questions)
-    frozen = Questions(**history[0])
-    if frozen == wanted:
+    if Questions(**history[0]) == wanted:
         return
+    if not opened.parts.settings.new_policy:
+        refuse_changed(opened.store.jobs, job, wanted)
+    history = [wanted.model_dump(mode="json"), *history]
+    await opened.store.jobs.update(job.id, questions=orjson.dumps(history).decode())
+    await opened.store.jobs.search_again(job.id)
+
+
+def refuse_changed(jobs: Jobs, job: Job, wanted: Questions) -> None:
+    """Raise ConfigError if unfinished rows would be asked by other questions: another body is another bill."""
+    frozen = Questions(**orjson.loads(job.questions)[0])
     changed = [
         f"{name} {_shown(getattr(frozen, name))} -> {_shown(getattr(wanted, name))}"
         for name in Questions.model_fields
         if getattr(frozen, name) != getattr(wanted, name)
     ]
-    pending = opened.store.jobs.counts(job.id).pending
-    if pending and not opened.parts.settings.new_policy:
-        again = opened.store.jobs.answered_companies(job.id)
+    pending = jobs.counts(job.id).pending
+    if pending and changed:
+        again = jobs.answered_companies(job.id)
         raise ConfigError(
             f"This job asks other questions than this command: {'; '.join(changed)}.",
             f"Run it as before, or add --new-policy for its {pending:,} unfinished "
             f"rows, which asks {again:,} answered searches again.",
         )
-    history = [wanted.model_dump(mode="json"), *history]
-    await opened.store.jobs.update(job.id, questions=orjson.dumps(history).decode())
-    await opened.store.jobs.search_again(job.id)
 
 
 def _shown(value: object) -> str:

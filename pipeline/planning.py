@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline import forecast
-from pipeline.app import policies_of, run_of
-from pipeline.errors import ConfigError
-from pipeline.forecast import History, Span
+from pipeline.app import policies_of, readings_of, run_of
+from pipeline.engine import lead_from
+from pipeline.errors import ConfigError, UsageError
+from pipeline.forecast import History, Span, Sure
+from pipeline.jobs import refuse_changed
 from pipeline.model import Endpoint
 from pipeline.observe.planned import OnPlan, Planned, Savings
 from pipeline.observe.told import Ahead
@@ -22,10 +25,11 @@ from pipeline.sources import open_source
 from pipeline.store import Store
 from pipeline.store.ledger import Usage
 from pipeline.suppress_list import suppressed_by
-from pipeline.tallying import Books, Tally
+from pipeline.tallying import EXACT, Books, Tally, tallied, thinning
+from pipeline.targets import LIST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pipeline.forecast import Total
     from pipeline.limits import Limits
@@ -33,12 +37,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.sources import Source
     from pipeline.store.records import Job
-
-EXACT: Final = 40_000
-"""Rows up to which every one is looked at."""
-
-LOOKED_AT: Final = 6_000
-"""Of a longer list half as many rows are looked at, up to so many."""
+    from pipeline.tallying import Wanted
 
 SEARCHES: Final = 50
 """Latest searches whose cost tells the price."""
@@ -51,17 +50,27 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
     """Read a list and say what it would take; spends and changes nothing."""
     now = time.time() if now is None else now
     _refuse_nothing_a_day(settings)
+    if leads.startswith(LIST):
+        raise UsageError(
+            f"plan reads files, and {leads} is a list of HubSpot's.",
+            f"Take it in without spending: leadcontact enrich {leads} -o leads.jsonl --max-requests 0; then "
+            "leadcontact report tells what it would take.",
+        )
     limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
     source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
     with _known_state(settings) as store:
         now += store.ledger.clock_offset(now) if store else 0.0
         job = _job(settings, store, out)
+        if store is not None and job is not None and not settings.new_policy:
+            refuse_changed(store.jobs, job, settings.policy.questions)
         policy = _policy(settings, job)
-        tally = Tally(Books(store, job, now), source.columns, policy, EXACT, _thinned(source))
-        tally.read(source)
+        total = tallied(
+            partial(Tally, Books(store, job, now), source.columns, policy),
+            _reader(source, store, None if settings.prune else job),
+            _thinned(source),
+        )
         usage = store.ledger.usage(limits.window, limits.quota, now) if store else Usage(0, 0, None, None, None, None)
         history, costs = _history(store, policy)
-    total = tally.total()
     reckoned = forecast.prices(limits.ceilings, policy.questions.limit, costs)
     asked = forecast.requests(total.backlog, history)
     daily = limits.quota - limits.reserve_requests
@@ -85,6 +94,18 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
         blind=ceiling if usage.credits is None and total.backlog.companies else None,
         now=now,
     )
+
+
+def _reader(source: Source, store: Store | None, job: Job | None) -> Callable[[Tally, Wanted | None], None]:
+    """Read the list, and the unfinished rows of its job that it does not hold: they stay to be asked about."""
+
+    def feed(tally: Tally, among: Wanted | None) -> None:
+        tally.read(source, among)
+        if store is not None and job is not None:
+            readings = readings_of(job)
+            tally.read_rest((lead_from(work, readings) for work in store.jobs.unfinished(job.id)), among)
+
+    return feed
 
 
 @contextmanager
@@ -119,10 +140,11 @@ def _history(store: Store | None, policy: Policy) -> tuple[History, list[int]]:
     """What the account's jobs with the same wishes needed, and what its latest searches were counted at."""
     if store is None:
         return History({}), []
-    costs = store.ledger.latest_costs()
-    sent = {endpoint: len(costs.get(endpoint, ())) for endpoint in Endpoint}
-    seen = store.jobs.seen(policy.judgement)
-    return History(seen, sent[Endpoint.VERIFY], sent[Endpoint.PHONES]), costs.get(Endpoint.SEARCH, [])[:SEARCHES]
+    did = [night.did for night in store.past.nights() if night.did is not None]
+    numbers = ((each.finished, each.sure_emails, each.sure_phones) for each in did)
+    sure = Sure(*map(sum, zip(*numbers, strict=True)))
+    costs = store.ledger.latest_costs().get(Endpoint.SEARCH, [])
+    return History(store.jobs.seen(policy.judgement), sure), costs[:SEARCHES]
 
 
 def _thinned(source: Source) -> int:
@@ -132,16 +154,18 @@ def _thinned(source: Source) -> int:
     with Path(source.path).open("rb") as file:
         piece = file.read(MEASURED)
     rows = source.fingerprint.size * piece.count(b"\n") // max(1, len(piece))
-    return _thinning(rows)
+    return thinning(rows) if rows > 2 * EXACT else 0  # the number is a guess
 
 
 def _saved(total: Total, history: History) -> Savings:
-    sure_email = sure_phone = None
-    if history.tells:
-        follow = forecast.after_search(total.backlog, history)
-        sure_email = max(0, round(total.verifies - follow * history.verify_share))
-        sure_phone = max(0, round(total.phones - follow * (1 - history.verify_share)))
-    return Savings(round(total.repeated), round(total.shared), round(total.answered), sure_email, sure_phone)
+    emails, phones = history.sure.shares if history.tells else (None, None)
+    return Savings(
+        round(total.repeated),
+        round(total.shared),
+        round(total.answered),
+        0 if not total.verifies else None if emails is None else round(total.verifies * emails),
+        0 if not total.phones else None if phones is None else round(total.phones * phones),
+    )
 
 
 def _plans(settings: Settings, limits: Limits, asked: Span, used: int) -> list[OnPlan]:
@@ -165,9 +189,12 @@ def ahead_of(opened: Session, job: Job, now: float) -> Ahead | None:
     if not pending:
         return None
     run = run_of(opened, job)
-    tally = Tally(Books(store, job, now), run.columns[0], run.policy, EXACT, _thinning(pending))
-    tally.read_again(map(run.lead, store.jobs.unfinished(job.id)))
-    total, usage = tally.total(), opened.usage()
+    total = tallied(
+        partial(Tally, Books(store, job, now), run.columns[0], run.policy),
+        lambda tally, among: tally.read_again(map(run.lead, store.jobs.unfinished(job.id)), among),
+        thinning(pending),
+    )
+    usage = opened.usage()
     history, _ = _history(store, run.policy)
     asked, daily = forecast.requests(total.backlog, history), limits.quota - limits.reserve_requests
     used = usage.used + usage.under_way
@@ -182,11 +209,6 @@ def _waits(store: Store, job: Job, now: float) -> int:
     """Days until the first of a job's unfinished rows may be asked again; 0 if one may now."""
     due = None if store.jobs.ready(job.id, 1) else store.jobs.next_due(job.id)
     return 0 if due is None else math.ceil(max(0.0, due - now) / DAY)
-
-
-def _thinning(rows: int) -> int:
-    """How often to halve the companies that are looked at, so that a part of so many rows is left."""
-    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length()
 
 
 def _refuse_nothing_a_day(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.app import recaller, run_of
-from pipeline.engine import copied_line
+from pipeline.engine import columns_of, copied_line
 from pipeline.model import Contact
 from pipeline.normalize import lead_of
 from pipeline.projection import line_again, prospects_again
@@ -71,6 +71,6 @@ def _suppressed(run: JobRun, line: Enriched) -> bool:
     suppressed = run.policy.suppressed
     if not suppressed:
         return False
-    lead = lead_of(line.row, line.input, run.columns_of(line.input))
+    lead = lead_of(line.row, line.input, columns_of(line.input, run.columns))
     shown = Contact(email=line.email and line.email.value, company=line.contact and line.contact.company)
     return is_lead(suppressed, lead) or is_contact(suppressed, shown)

@@ -1,7 +1,9 @@
-"""How much there is to ask about a list: every row by the rules of a run or, of a long list, a part of its companies.
+"""How much there is to ask about a list: every row by the rules of a run or, of a long list, a part of it.
 
-A company is looked at with all its rows or not at all, since they share its search. What tells companies apart here
-is rougher and much quicker than the company key: its host, else its name without the commonest legal forms.
+Of most lists that is a part of the companies: a company is looked at with all its rows or not at all, since they
+share its search. Where a few hold much of the list, a part of their leads is looked at instead, and each search
+counts once. What tells companies apart here is rougher and much quicker than the company key: its host, else its name
+without the commonest legal forms.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from zlib import crc32
 import orjson
 
 from pipeline.facts import company_asked, first_search, reachable
-from pipeline.forecast import Backlog, Total
+from pipeline.forecast import Backlog, Total, sum_of
+from pipeline.frequent import Frequent
 from pipeline.lexicon import FREE_MAIL, LEGAL_FORMS
 from pipeline.model import UNREADABLE, Answer, Endpoint
 from pipeline.normalize import lead_of, subject_of
@@ -25,7 +28,7 @@ from pipeline.store.records import FINISHED_STATES, Work
 from pipeline.suppressed import is_lead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pipeline.erased import Erased
     from pipeline.lists import Record
@@ -34,9 +37,21 @@ if TYPE_CHECKING:
     from pipeline.store import Store
     from pipeline.store.records import Job, Standing
 
+    Wanted = Callable[[int], bool]
+    """Whether rows of a company with this mark are wanted."""
+
 BITS: Final = 32
 SPREAD: Final = 2_654_435_769
 """Knuth's multiplier: parts neighbours in the hash's upper bits."""
+
+EXACT: Final = 40_000
+"""Leads up to which every one is looked at."""
+
+LOOKED_AT: Final = 6_000
+"""Of a longer list half as many rows are looked at, up to so many."""
+
+GIANT: Final = 100
+"""A company with more than one in so many rows of a long list is looked at apart."""
 
 
 # --- what is known already ----------------------------------------------------------------------------
@@ -104,26 +119,60 @@ class Seen(NamedTuple):
     answered: tuple[bytes, ...] = ()
 
 
-class Tally:
-    """Counts rows; of more than `most` leads only those of every second company are kept, then of every fourth …"""
+def thinning(rows: int) -> int:
+    """How often to halve a list of so many rows, so that a part of it is looked at that is large enough."""
+    return 0 if rows <= EXACT else (rows // LOOKED_AT).bit_length()
 
-    def __init__(self, books: Books, columns: Mapping[str, str], policy: Policy, most: int, thinned: int = 0) -> None:
+
+def tallied(make: Callable[..., Tally], feed: Callable[[Tally, Wanted | None], None], thinned: int) -> Total:
+    """Count a list, `feed` reading it into a tally once more for each part that is looked at in its own way."""
+    whole = make(EXACT, thinned)
+    feed(whole, None)
+    giants = whole.giants()
+    if not giants:
+        return whole.total()
+    great = make(LOOKED_AT, 0, by_lead=True)
+    feed(great, giants.__contains__)
+    rest = make(EXACT, thinning(whole.rows - great.rows))
+    feed(rest, lambda mark: mark not in giants)
+    return sum_of(great.total(), rest.total())
+
+
+class Tally:
+    """Counts rows; of more than `most` leads only those of every second company are kept, then of every fourth …
+
+    With `by_lead` the companies are few: of each every second lead is kept, then every fourth …
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        columns: Mapping[str, str],
+        policy: Policy,
+        most: int,
+        thinned: int = 0,
+        *,
+        by_lead: bool = False,
+    ) -> None:
         self._books = books
         self._columns = columns
         self._policy = policy
         self._most = most
         self._thinned = thinned
-        self._rows = 0
+        self._by_lead = by_lead
+        self.rows = 0
+        self._companies = Frequent()
         self._leads: dict[bytes, Seen] = {}
-        self._repeats: list[tuple[int, Kind]] = []
+        self._lead_ids: set[str] = set()
+        self._repeats: Counter[tuple[int, Kind]] = Counter()
         self._kinds: dict[tuple[bool, ...], Kind] = {}
         self._spellings: dict[str, str | None] = {}
         self._erased = books.erased()
 
     # --- rows in ---
 
-    def read(self, source: Source) -> None:
-        """Count all rows; most rows of a long list go no further than their mark."""
+    def read(self, source: Source, among: Wanted | None = None) -> None:
+        """Count all rows, or those `among` whose companies' marks they are; most go no further than their mark."""
         fields = [field for field in ("company", "domain", "email") if field in self._columns]
         at = {field: place for place, field in enumerate(fields)}
         company, domain, email = (at.get(field, len(fields)) for field in ("company", "domain", "email"))
@@ -131,42 +180,65 @@ class Tally:
 
         def wanted(cells: Sequence[Any]) -> bool:
             nonlocal mark
-            self._rows += 1
             cells = (*cells, None)
             mark = mark_of(cells[company], cells[domain] or cells[email])
-            return not mark >> BITS - self._thinned
+            return self._wants(mark, among)
 
         for record in source.sifted(fields, wanted):
             self._take(mark, record)
 
-    def read_again(self, leads: Iterable[Lead]) -> None:
+    def read_again(self, leads: Iterable[Lead], among: Wanted | None = None) -> None:
         """Count rows that were taken in before, read as a run reads them."""
         for lead in leads:
-            self._rows += 1
             mark = mark_of(lead.company, lead.domain or lead.email)
-            if not mark >> (BITS - self._thinned):
+            if self._wants(mark, among):
                 self._count(mark, lead)
+
+    def read_rest(self, leads: Iterable[Lead], among: Wanted | None = None) -> None:
+        """Count rows of the job that the list just read does not hold; what is looked at stands for the others."""
+        for lead in leads:
+            mark = mark_of(lead.company, lead.domain or lead.email)
+            if (among is None or among(mark)) and lead.lead_id not in self._lead_ids and self._count(mark, lead):
+                self.rows += 1 << self._thinned
+
+    def _wants(self, mark: int, among: Wanted | None) -> bool:
+        """Count a row, and say whether it is among those to be looked at."""
+        if among is not None and not among(mark):
+            return False
+        self.rows += 1
+        self._companies.add(mark)
+        return self._by_lead or not mark >> BITS - self._thinned
+
+    def giants(self) -> frozenset[int]:
+        """Marks of companies that a part of the companies cannot stand for; none if all was looked at."""
+        return self._companies.above(self.rows / GIANT) if self._thinned else frozenset()
 
     def _take(self, mark: int, record: Record) -> None:
         values = record.values if record.error is None else {**record.values, UNREADABLE: record.error}
         self._count(mark, lead_of(record.row, values, self._columns))
 
-    def _count(self, mark: int, lead: Lead) -> None:
+    def _count(self, mark: int, lead: Lead) -> bool:
+        """Look at a row, and say whether it is in the part that is."""
         subject = subject_of(lead)
         kind = self._kind(lead, subject)
         identity = _identity(lead, subject, kind, lead.input)
+        mark = int.from_bytes(identity[:4]) if self._by_lead else mark
+        if mark >> BITS - self._thinned:
+            return False
+        self._lead_ids.add(lead.lead_id)
         if identity in self._leads:
-            self._repeats.append((mark, kind))
-            return
+            self._repeats[mark, kind] += 1
+            return True
         self._leads[identity] = self._seen(mark, lead, subject, kind)
         while len(self._leads) > self._most and self._thinned < BITS:
             self._thin()
+        return True
 
     def _thin(self) -> None:
         self._thinned += 1
         skip = BITS - self._thinned
         self._leads = {identity: seen for identity, seen in self._leads.items() if not seen.mark >> skip}
-        self._repeats = [repeat for repeat in self._repeats if not repeat[0] >> skip]
+        self._repeats = Counter({repeat: n for repeat, n in self._repeats.items() if not repeat[0] >> skip})
 
     def _kind(self, lead: Lead, subject: bytes) -> Kind:
         erased = self._erased is not None and self._erased.is_row(lead, subject)
@@ -204,26 +276,35 @@ class Tally:
 
     def total(self) -> Total:
         """Add up; what was looked at stands for the rest."""
-        looked_at = len(self._leads) + len(self._repeats)
-        scale = self._rows / looked_at if looked_at else 0.0
+        looked_at = len(self._leads) + self._repeats.total()
+        scale = self.rows / looked_at if looked_at else 0.0
+        companies = 1.0 if self._by_lead else scale
         leads = [seen for seen in self._leads.values() if seen.kind.asks and not seen.finished]
         waiting = [seen for seen in leads if seen.need is None]
-        asked = [seen.search for seen in leads if seen.search is not None]
-        answered = {key for seen in leads for key in seen.answered}
+        asked = [seen.search for seen in waiting]
         return Total(
-            rows=self._rows,
+            rows=self.rows,
             looked_at=looked_at,
-            duplicates=round(scale * len(self._repeats)),
+            error=0.0
+            if looked_at == self.rows
+            else 2 / math.sqrt(max(1, len({seen.mark for seen in self._leads.values()}))),
+            duplicates=round(scale * self._repeats.total()),
             nothing_to_ask=round(scale * sum(not seen.kind.asks for seen in self._leads.values())),
             finished=round(scale * sum(seen.finished for seen in self._leads.values())),
             answered_leads=round(scale * sum(seen.need == 0 for seen in leads)),
-            backlog=_backlog(leads, waiting, scale),
-            repeated=scale * sum(_alone(kind) for _, kind in self._repeats),
-            shared=scale * (len(asked) - len(set(asked))),
-            answered=scale * len(answered),
-            verifies=scale * sum(seen.kind.verifies for seen in waiting),
-            phones=scale * sum(seen.kind.phones for seen in waiting),
+            backlog=_backlog(leads, waiting, scale, companies),
+            repeated=scale * sum(n * _alone(kind) for (_, kind), n in self._repeats.items()),
+            shared=scale * len(asked) - companies * len(set(asked)),
+            answered=scale * sum(len(seen.answered) for seen in leads),
+            verifies=scale * sum(seen.kind.verifies for seen in leads),
+            phones=scale * sum(seen.kind.phones for seen in leads),
         )
+
+    def _error(self, looked_at: int) -> float:
+        """Two standard errors of a count of the companies, or leads, that were looked at."""
+        if looked_at == self.rows:
+            return 0.0
+        return 2 / math.sqrt(max(1, len({seen.mark for seen in self._leads.values()})))
 
 
 def mark_of(company: Any, place: Any) -> int:  # noqa: ANN401 - whatever a cell of JSON holds
@@ -296,15 +377,20 @@ def _alone(kind: Kind) -> int:
     return kind.searches + kind.verifies + kind.phones
 
 
-def _backlog(leads: list[Seen], waiting: list[Seen], scale: float) -> Backlog:
+def _backlog(leads: list[Seen], waiting: list[Seen], scale: float, companies: float) -> Backlog:
+    """Scale up what was seen: each lead stands for `scale`, each company for `companies`."""
     sizes = Counter(Counter(seen.search for seen in waiting).values())
+    larger = scale / companies if companies else 1.0
     wider = {seen.search for seen in waiting if seen.kind.widens}
     certain = {key for seen in leads for key in seen.certain}
     needs = Counter(seen.need for seen in leads if seen.need)
+    known = [seen for seen in leads if seen.need]
+    shared = sum(len(seen.certain) for seen in known) - len({key for seen in known for key in seen.certain})
     return Backlog(
-        searches={size: n * scale for size, n in sizes.items()},
+        searches={round(size * larger): n * companies for size, n in sizes.items()},
         known={need: n * scale for need, n in needs.items() if need is not None},
+        shared=shared * scale,
         certain=len(certain) * scale,
-        follow=(sum(seen.most for seen in waiting) + len(wider)) * scale,
-        most_known=sum(seen.most for seen in leads if seen.need) * scale,
+        follow=sum(seen.most for seen in waiting) * scale + len(wider) * companies,
+        most_known=(sum(seen.most for seen in known) - shared) * scale,
     )

@@ -86,11 +86,14 @@ PACE = (
     _text("--stop-at", "HH:MM", "Pause at this local time."),
     _text("--timeout", "TIME", "How long one request may take: 10s to 30s."),
 )
+RESERVES = (
+    _count("--reserve-requests", "Requests of each window kept for daytime use."),
+    _count("--reserve-credits", "Credits that are never touched (10)."),
+)
 LIMITS = (
     _count("--max-requests", "At most so many requests in this run; 0 takes the list in and spends nothing."),
     _count("--max-credits", "At most so many credits in this run."),
-    _count("--reserve-requests", "Requests of each window kept for daytime use."),
-    _count("--reserve-credits", "Credits that are never touched (10)."),
+    *RESERVES,
 )
 MIN_CONFIDENCE = (
     click.option("--min-confidence", type=float, metavar="C", default=None, help="E-mail is sure from here (0.90)."),

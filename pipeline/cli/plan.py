@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import CONFIG, INPUT, LIMITS, POLICY, REPORTING, File, common
+from pipeline.cli.options import CONFIG, INPUT, POLICY, REPORTING, RESERVES, File, common
 from pipeline.cli.running import Context, guarded, prepare, print_json
 
 
@@ -15,7 +15,7 @@ from pipeline.cli.running import Context, guarded, prepare, print_json
 @click.option(
     "-o", "--output", "out", type=File(), metavar="OUT.jsonl", help="Count only what this output's job has left."
 )
-@common(INPUT, CONFIG, POLICY, LIMITS, REPORTING)
+@common(INPUT, CONFIG, POLICY, RESERVES, REPORTING)
 def plan(leads: str, out: str | None, **options: Any) -> int:
     """Say what LEADS would take before anything is spent: requests, credits, days and leads complete by day.
 

@@ -87,6 +87,8 @@ def as_json(told: Planned) -> dict[str, Any]:
         "leads": told.leads,
         "job": told.job,
         "at": iso(told.now),
+        "plan": told.plan,
+        "window": {"used": told.usage.used + told.usage.under_way},
         "rows": {
             "all": total.rows,
             "looked_at": total.looked_at,
@@ -147,8 +149,9 @@ def _rows(told: Planned) -> list[str]:
     parts = "".join(f" + {n:,} {what}" for n, what in others if n)
     lines = [f"Rows      {total.rows:,} = {total.leads:,} lead{'s' * (total.leads != 1)} to ask about{parts}"]
     if total.looked_at < total.rows:
-        part = f"{total.looked_at:,} rows, all those of some companies"
-        lines.append(f"          estimated from {part}; every number may be off by {total.error:.0%}")
+        lines.append(
+            f"          estimated from {total.looked_at:,} of them; every number may be off by {total.error:.0%}"
+        )
     if told.job is not None:
         lines.append(f"          only what is left of the job {told.job}")
     return lines
@@ -177,6 +180,8 @@ def _prices(told: Planned) -> list[str]:
     elif usage.credits is not None:
         there = max(0, usage.credits - told.reserve_credits)
         verdict = "enough" if there >= told.credits.most else "perhaps not enough"
+        if there < told.credits.least:
+            verdict = "not enough; the days below reckon as if there were"
         lines.append(f"          {there:,} left above the reserve by our count: {verdict}")
     return lines
 
@@ -191,7 +196,7 @@ def _saved(saved: Savings) -> list[str]:
     ]
     told = [f"{n:,} {what}" for n, what in parts if n]
     lines = [f"Saved     {', '.join(told)}"] if told else []
-    if saved.sure_email is None:
+    if saved.sure_email is None or saved.sure_phone is None:
         lines.append("          not known yet: e-mails and phones that search will be sure of")
     return lines
 

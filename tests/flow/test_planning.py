@@ -10,6 +10,7 @@ from soak import size
 from support import START, Server, Site, people, write_leads
 
 from pipeline import planning
+from pipeline.errors import ConfigError, UsageError
 from pipeline.forecast import Span
 from pipeline.model import Endpoint, Judgement, Policy, Questions, Status
 from pipeline.sources import open_source
@@ -74,7 +75,8 @@ def test_a_run_sends_at_least_the_least_and_at_most_the_most(tmp_path: Path, how
         assert (total.duplicates, total.nothing_to_ask) == (counts.duplicates, counts.by_status[Status.INVALID])
         assert total.leads + total.nothing_to_ask == counts.leads
         assert told.requests.least <= sent <= told.requests.most, (seed, sent, told.requests)
-        assert told.requests.expected is None or not told.total.backlog.waiting
+        known = told.requests.least == told.requests.most or not told.total.backlog.waiting
+        assert (told.requests.expected is not None) == known
 
 
 def test_what_the_account_has_learned_is_expected_within_a_tenth(
@@ -158,6 +160,60 @@ def test_a_company_the_job_knows_is_asked_about_as_the_job_spelt_it(tmp_path: Pa
     assert len(machine.server.log) == sent
 
 
+def test_rows_of_the_job_that_the_list_of_today_lacks_are_still_to_be_asked(tmp_path: Path) -> None:
+    """They stay in the job and are worked on, unless --prune drops them."""
+    machine = site(tmp_path)
+    rows = [{"Last Name": f"Smith{n}", "Company Name": f"Northwind {n} Robotics"} for n in range(9)]
+    wishes: dict[str, Any] = {**PLENTY, "steps": "search"}
+    machine.night(write_leads(tmp_path / "leads.csv", rows), **wishes, max_requests=2)
+    leads = write_leads(tmp_path / "leads.csv", rows[:4])
+    assert [planned(machine, leads, steps="search", prune=prune).requests.most for prune in (False, True)] == [7, 2]
+    machine.night(leads, **wishes)
+    assert len(machine.server.log) == 9
+
+
+def test_changed_questions_are_refused_as_the_run_refuses_them(tmp_path: Path) -> None:
+    """A plan of what would not be done helps nobody."""
+    machine = site(tmp_path)
+    leads = write_leads(tmp_path / "leads.csv", people(5))
+    machine.night(leads, **PLENTY, max_requests=1)
+    with pytest.raises(ConfigError, match=r"asks other questions.*--new-policy"):
+        planned(machine, leads, limit=5)
+    assert planned(machine, leads, limit=5, new_policy=True).requests.least
+
+
+def test_a_list_of_hubspots_is_taken_in_before_it_can_be_planned(tmp_path: Path) -> None:
+    """The message says how, without spending."""
+    with pytest.raises(UsageError, match=r"enrich hubspot:1 .*--max-requests 0"):
+        planning.plan(site(tmp_path).settings(), "hubspot:1")
+
+
+GIANTS: dict[str, tuple[Callable[[int], tuple[object, ...]], tuple[int, int, int]]] = {
+    "one company": (lambda n: (n, f"Kim{n}", f"Lee{n}", "giant.example"), (45_000, 1, 90_001)),
+    "half of it": (
+        lambda n: (n, f"Kim{n}", f"Lee{n}", "giant.example" if n % 2 else f"firm{n}.example"),
+        (45_000, 22_501, 112_501),
+    ),
+    "one lead": (lambda _: (7, "Kim", "Lee", "acme.example"), (1, 1, 3)),
+    "nothing to ask": (lambda n: (n, "", "", ""), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("case", GIANTS)
+def test_a_long_list_of_few_companies_is_counted_as_it_is(tmp_path: Path, case: str) -> None:
+    """A part of its companies cannot stand for it; and leads, least and most are those of the whole list."""
+    row, (leads, least, most) = GIANTS[case]
+    path = tmp_path / "leads.csv"
+    lines = (",".join(map(str, row(n))) for n in range(45_000))
+    path.write_text("\n".join(["id,first_name,last_name,domain", *lines]))
+    told = planning.plan(site(tmp_path).settings(), str(path), now=START)
+    assert told.total.rows == 45_000
+    assert told.total.error < 0.1
+    assert told.total.leads == pytest.approx(leads, rel=0.01)
+    assert told.requests.least == pytest.approx(least, rel=0.1)
+    assert told.requests.most == pytest.approx(most, rel=0.1)
+
+
 def test_nothing_is_changed_and_nothing_made(tmp_path: Path) -> None:
     """No state where there was none; an existing one holds the same rows as before, and nobody was asked."""
     machine = site(tmp_path)
@@ -224,7 +280,7 @@ def test_an_address_that_two_people_share_is_verified_once(tmp_path: Path) -> No
     rows = [{"First Name": name, "Email": "office@acme.com"} for name in ("Kim", "Ann")]
     leads = write_leads(tmp_path / "leads.csv", rows)
     found = counted(leads, 100, 0, Policy(judgement=Judgement(steps=(Endpoint.VERIFY,))))
-    assert (found.leads, found.backlog.certain, found.backlog.most_known) == (2, 1, 2)
+    assert (found.leads, found.backlog.certain, found.backlog.most_known) == (2, 1, 1)
 
 
 def counted(leads: Path, most: int, thinned: int, policy: Policy | None = None) -> Total:

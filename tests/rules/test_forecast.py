@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -22,9 +23,10 @@ from pipeline.forecast import (
     prices,
     requests,
 )
+from pipeline.frequent import Frequent
 
 NONE = History({})
-HALVES = History({0: 50, 1: 50}, verifies=30, phones=20)
+HALVES = History({0: 50, 1: 50})
 TWOS = History({2: 100})
 
 
@@ -101,11 +103,11 @@ def test_credits_are_searches_and_what_follows_at_the_dearer_price() -> None:
 def test_the_curve_spends_first_where_most_is_finished() -> None:
     """A company of nine is searched before one of one; what a search leaves open comes after the next search."""
     backlog = Backlog({9: 1, 1: 1}, {}, follow=20)
-    assert curve(backlog, TWOS, left=1, daily=1)[:3] == [Point(0, 0, 0, 9), Point(1, 1, 1, 10), Point(2, 1, 1, 10)]
+    assert curve(backlog, TWOS, left=1, daily=1)[:3] == [Point(0, 0, 0, 9), Point(1, 0, 1, 10), Point(2, 1, 1, 10)]
     assert curve(backlog, NONE, left=40, daily=1) == [Point(0, 10, None, 10)]
     assert curve(Backlog({4: 2}, {}, follow=16), HALVES, left=2, daily=4)[:2] == [
-        Point(0, 1, 4, 8),
-        Point(1, 3, 8, 8),
+        Point(0, 0, 4, 8),
+        Point(1, 2, 8, 8),
     ]
 
 
@@ -125,9 +127,7 @@ def backlogs(draw: st.DrawFn) -> Backlog:
     return Backlog(searches, known, certain, follow, most_known if any(known.values()) else 0.0)
 
 
-HISTORIES = st.builds(
-    History, seen=st.dictionaries(st.integers(0, 3), st.integers(0, 300)), verifies=st.integers(0, 9)
-)
+HISTORIES = st.builds(History, seen=st.dictionaries(st.integers(0, 3), st.integers(0, 300)))
 
 
 @given(backlogs(), HISTORIES)
@@ -150,3 +150,16 @@ def test_the_curve_only_grows_and_keeps_its_bounds(backlog: Backlog, history: Hi
         assert 0 <= point.at_least <= point.at_most <= round(backlog.leads) + 1
         assert point.expected is None or point.at_least <= point.expected <= point.at_most
     assert points[-1].at_least == pytest.approx(backlog.leads, abs=1.5, rel=1e-6)
+
+
+@given(st.lists(st.integers(0, 40), max_size=400), st.integers(1, 20))
+def test_what_is_frequent_is_never_missed(values: list[int], room: int) -> None:
+    """Whatever comes between: no count is too high, nor too low by more than one in so many."""
+    frequent, exact = Frequent(room), Counter(values)
+    for value in values:
+        frequent.add(value)
+    slack = len(values) / (room + 1)
+    for least in range(0, len(values) + 1, 7):
+        found = frequent.above(least)
+        assert found <= {value for value, n in exact.items() if n > least}
+        assert found >= {value for value, n in exact.items() if n > least + slack}

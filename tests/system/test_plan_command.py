@@ -61,7 +61,7 @@ def test_json_has_the_same_numbers_and_a_stable_shape(machine: Machine) -> None:
     assert told["schema_version"] == 1
     assert set(told) == {
         *("schema_version", "leads", "job", "at", "rows", "requests", "credits", "saved", "history_leads"),
-        *("plans", "curve"),
+        *("plan", "window", "plans", "curve"),
     }
     rows = told["rows"]
     parts = ("to_ask_about", "nothing_to_ask", "duplicates", "answered", "finished")

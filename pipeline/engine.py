@@ -23,6 +23,7 @@ from pipeline.model import Answer, Endpoint, Enriched, Lead, Origin, Policy, Que
 from pipeline.normalize import lead_of
 from pipeline.order import LAST, LOOK, Place, goes_on, place
 from pipeline.planner import Ask, Defer, Done, Reject, next_step, refreshed, settled
+from pipeline.protocol import iso
 from pipeline.store.records import Committed, Finish, Job, Progress, Work
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ class Engine:
             lines = [encode(line), *copy_lines(line, copies)]
         # A held row's line is replaced by the rewrite that ends the run, never added to.
         await run.finished.put((finish, [] if work.held else lines))
-        self._tell(_finished(run, line))
+        self._tell(_finished(run, line, work.fresh_from))
 
     # --- lines out ---
 
@@ -350,8 +351,12 @@ def _progress(
     return Progress(left, searched=True, first_need=left if looks else before.first_need)
 
 
-def _finished(run: JobRun, line: Enriched) -> RowFinished:
-    """Say what the row did not need: with its e-mail or phone sure already, no verify or phones was asked."""
+def _finished(run: JobRun, line: Enriched, fresh_from: float) -> RowFinished:
+    """Say what the row did not need: with its e-mail or phone sure already, no verify or phones was asked.
+
+    What a refreshed row keeps of an earlier conclusion saved nothing: it was asked for again.
+    """
+    kept = iso(fresh_from)
     asked = {call.endpoint for call in line.calls}
     steps = run.policy.judgement.steps
     return RowFinished(
@@ -359,7 +364,7 @@ def _finished(run: JobRun, line: Enriched) -> RowFinished:
         row=line.row,
         status=line.status,
         shared=sum(call.origin is Origin.SHARED for call in line.calls),
-        cached=sum(call.origin is Origin.CACHE for call in line.calls),
+        cached=sum(call.origin is Origin.CACHE and call.at > kept for call in line.calls),
         verify_saved=Endpoint.VERIFY in steps and Endpoint.VERIFY not in asked and line.email is not None,
         phones_saved=Endpoint.PHONES in steps and Endpoint.PHONES not in asked and line.phone is not None,
     )

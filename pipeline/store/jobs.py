@@ -217,7 +217,7 @@ class Jobs:
 
     def experience(self) -> tuple[int, int]:
         """Leads of the account finished so far, invalid ones apart, and the requests sent meanwhile."""
-        finished, requests = self._reader.execute(SQL["experience"], (self._account, self._account)).fetchone()
+        finished, requests = self._reader.execute(SQL["experience"], (self._account,)).fetchone()
         return finished, requests
 
     def rest_until(self, now: float) -> float:

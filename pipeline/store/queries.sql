@@ -373,10 +373,13 @@ WHERE l.job = ? AND l.id > ? AND l.state IN ('ready', 'deferred') ORDER BY l.id 
 SELECT output FROM job UNION SELECT source ->> 'path' FROM job UNION SELECT judgement ->> 'suppress' FROM job
 
 -- :experience
--- Leads of the account that were finished with something to ask, and the requests sent so far.
-SELECT (SELECT coalesce(sum(n), 0) FROM tally JOIN job ON job.id = tally.job
-        WHERE job.account = ? AND tally.state IN ('enriched', 'partial', 'not_found', 'failed')),
-       (SELECT count(*) FROM attempt WHERE account = ? AND dated > 0);
+-- Leads of the account that were finished with something to ask, and the requests sent so far. A lead that a refresh
+-- finishes again is one more; where runs died, what is finished now is all that is known.
+SELECT max(coalesce(sum(n) FILTER (WHERE state IN ('enriched', 'partial', 'not_found', 'failed')), 0),
+        (SELECT coalesce(sum(finished), 0) FROM run WHERE account = ?1)
+            - coalesce(sum(n) FILTER (WHERE state = 'invalid'), 0)),
+    (SELECT count(*) FROM attempt WHERE account = ?1 AND dated > 0)
+FROM tally JOIN job ON job.id = tally.job WHERE job.account = ?1;
 
 -- :standing
 -- How far a lead is about whom the list says the same as then; ids that two people share are told apart by a hash.

@@ -110,13 +110,24 @@ def test_while_the_quota_holds_it_up_old_lines_stay_and_resume_goes_on(tmp_path:
     assert len(again) == len(set(again))
 
 
+def test_a_refresh_that_was_cut_short_is_expected_to_take_what_such_rows_took(tmp_path: Path) -> None:
+    """Its rows count as unfinished again, though requests were spent on them before."""
+    site = old(tmp_path)
+    spent, rows = len(site.server.log), len(site.lines())
+    report = go(site, 100 * DAY, max_requests=2, plan="free")
+    assert rows / 2 < report.pending <= rows
+    assert report.finish_days is not None
+    assert report.finish_days <= -(-spent // 25)
+
+
 def test_where_less_is_found_the_old_value_stays_with_its_old_date(tmp_path: Path) -> None:
     """The API knows other people now: nobody's address or number is lost, however often it is refreshed."""
     site = old(tmp_path)
     before = by_row(site)
     site.server.account.change({"seed": 7})
     for round_ in (1, 2, 3):
-        go(site, 100 * DAY * round_, wait=True)
+        report = go(site, 100 * DAY * round_, wait=True)
+        assert report.saved.cached == 0, "what was asked for again was not saved"
         after = by_row(site)
         assert after.keys() == before.keys()
         for row, line in before.items():

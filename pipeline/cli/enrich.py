@@ -61,7 +61,9 @@ def enrich(leads: str, out: str, **options: Any) -> int:
 @click.argument("jobs", nargs=-1, type=File())
 @common(CONFIG, POLICY, PACE, LIMITS, SAMPLE, PUSH, SYSTEMS, CLOSING, REPORTING)
 def resume(jobs: tuple[str, ...], **options: Any) -> int:
-    """Go on with unfinished JOBS (all of them if none is named), by priority, then age.
+    """Go on with unfinished JOBS (all of them if none is named).
+
+    First comes the one whose best waiting row has the highest --priority, then the oldest.
 
     \b
     leadcontact resume

@@ -110,6 +110,17 @@ async def test_another_processs_transaction_is_waited_for(disk: Disk, tmp_path: 
     other.close()
 
 
+async def test_a_group_that_waits_for_company_is_written_all_the_same(disk: Disk) -> None:
+    """After a large group the next one lingers for a moment."""
+    committer = Committer(disk)
+    async with asyncio.timeout(5):
+        for round_ in range(3):
+            names = [f"{round_}-{n}" for n in range(8)]
+            assert await asyncio.gather(*(committer.run(write(name)) for name in names)) == names
+    assert len(written(disk)) == 24
+    committer.close()
+
+
 async def test_who_waited_in_vain_is_told_and_the_next_goes_on(disk: Disk, tmp_path: Path) -> None:
     """All callers of the group, and a commit after the other process has ended finds the way free."""
     other, committer = Disk(tmp_path / "state.db"), Committer(disk, patience=0.01)

@@ -86,7 +86,7 @@ def test_the_order_is_by_priority_then_worth(leads: list[Waits], searches: list[
     """Merging two sorted streams gives the sorted whole, deterministic to the last tie."""
 
     def key(lead: Waits) -> tuple[float, float, int]:
-        return (*place(lead, EVEN), lead.id)
+        return -lead.priority, -worth(lead, EVEN), lead.id
 
     merged = list(work_order(sorted(leads, key=key), sorted(searches, key=key), [], EVEN))
     assert merged == sorted([*leads, *searches], key=key)

@@ -16,7 +16,7 @@ from support import Server, Site, VirtualLoop, inline, virtual_now, write_leads
 
 from pipeline import app
 from pipeline.errors import Ambiguous, NotSent
-from pipeline.events import RunStopped
+from pipeline.events import PermitGiven, RequestSettled, RunStopped
 from pipeline.model import Stop
 from pipeline.protocol import RawReply
 from pipeline.session import Parts, steady_clock
@@ -72,6 +72,8 @@ class Vendor:
     zone: str | None
     told: bool = False
     flights: list[Flight] = field(default_factory=list)
+    promised: set[tuple[int, str]] = field(default_factory=set)
+    """Questions that got a permit, by process, and whose request has not come in yet."""
 
     def arrives(self, flight: Flight, quota: int, taken_in: float) -> None:
         """Hold the promises to account at the very moment something is sent."""
@@ -145,12 +147,19 @@ class Process(Site):
         self.task = asyncio.get_running_loop().create_task(app.enrich(parts, str(leads), str(self.out)))
 
     def _hear(self, event: Event) -> None:
-        """At the moment a run says that the window is full, it is full by the model's count too."""
+        """At the moment a run says that the window is full, it is full by the model's count too.
+
+        That counts the requests that have their permit and are about to be sent.
+        """
+        if isinstance(event, PermitGiven):
+            self.vendor.promised.add((self.number, event.key))
+        if isinstance(event, RequestSettled):  # withdrawn before it was sent
+            self.vendor.promised.discard((self.number, event.key))
         if not isinstance(event, RunStopped) or event.why != Stop.QUOTA or self.vendor.zone is not None:
             return
         since = self.now_by() - DAY - 1
         counts = [flight for flight in self.vendor.flights if flight.outcome != "not_sent" and flight.dated > since]
-        assert len(counts) >= self.quota, "a night is lost needlessly"
+        assert len(counts) + len(self.vendor.promised) >= self.quota, "a night is lost needlessly"
 
     def _connects(self, session: Session, key: str) -> AbstractAsyncContextManager[Any]:
         self.session = session
@@ -168,6 +177,7 @@ class Process(Site):
 
     async def send(self, permit: Permit) -> RawReply:
         """Put a request on the wire and wait for the model's word."""
+        self.vendor.promised.discard((self.number, permit.question.key.hex()))
         reply: asyncio.Future[RawReply] = asyncio.get_running_loop().create_future()
         flight = Flight(self, permit, self.now_by(), not self.vendor.told, reply)
         self.vendor.arrives(flight, self.quota, self.taken_in[flight.company])
@@ -187,6 +197,7 @@ class Process(Site):
             await asyncio.wait([self.task], timeout=0.01)
         await asyncio.gather(self.task, return_exceptions=True)
         self.task, self.holds_writes = None, False
+        self.vendor.promised = {(number, key) for number, key in self.vendor.promised if number != self.number}
         for flight in self.mine():
             flight.end("lost")
 

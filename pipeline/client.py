@@ -23,6 +23,7 @@ class Client:
 
     def __init__(self, base_url: str, key: str, *, timeout: float, connections: int, trust_env: bool = False) -> None:
         self._base = base_url.rstrip("/")
+        self._key = key.encode()
         self._headers = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
@@ -55,16 +56,21 @@ class Client:
         url = f"{self._base}/contacts/{question.endpoint}"
         try:
             async with self._session.post(url, data=question.body, allow_redirects=False) as response:
-                return await _read(response)
+                return await _read(response, self._key)
         except NEVER_LEFT as error:
             raise NotSent(told(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise Ambiguous(told(error)) from error
 
 
-async def _read(response: aiohttp.ClientResponse) -> RawReply:
-    """Read at most MAX_BODY bytes, after decompression; a larger answer is not kept, and so means nothing."""
+async def _read(response: aiohttp.ClientResponse, key: bytes) -> RawReply:
+    """Read at most MAX_BODY bytes, after decompression; a larger answer is not kept, and so means nothing.
+
+    A server that repeats the key it was sent does not bring it into the journal.
+    """
     body = await read_at_most(response, MAX_BODY)
+    if body is not None and key in body:
+        body = body.replace(key, b"[key]")
     headers = response.headers
     return RawReply(
         status=response.status,

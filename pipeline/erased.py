@@ -86,7 +86,7 @@ class Erased:
         try:
             value = orjson.loads(body)
             left = self.without(value)
-            return body if left == value else orjson.dumps(left)
+            return body if left == value else orjson.dumps(_counted(value, left))
         except orjson.JSONDecodeError:
             return b"" if self.names(body.decode("utf-8", "replace")) else body
         except (RecursionError, orjson.JSONEncodeError):
@@ -143,6 +143,14 @@ class Erased:
     def _about(self, item: object) -> bool:
         """Whether an entry of a list is a record of somebody erased, however deep their address lies in it."""
         return isinstance(item, dict) and (self._is_record(item) or any(map(self._about, item.values())))
+
+
+def _counted(whole: Any, left: Any) -> Any:  # noqa: ANN401 - as above
+    """A search's answer that tells how many contacts were cut from it: whom it does not show may be one of them."""
+    match whole, left:
+        case {"data": {"contacts": [*before]}}, {"data": {"contacts": [*after]} as data} if len(after) < len(before):
+            data[ERASED] = len(before) - len(after) + (data.get(ERASED) or 0)
+    return left
 
 
 def tidy(address: str) -> str:

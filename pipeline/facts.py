@@ -125,7 +125,7 @@ def gather(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Facts
     verified = [answers.get(question.key) for question in verifies] or [None] * len(told)
     emails = [_email_line(*words, answer) for words, answer in zip(told, verified, strict=True)]
     own_phone = _phone_of_contact(found.contact)
-    asked = phones_of(lead, found.contact, policy)
+    asked = phones_of(lead, found.contact, policy) if not _may_be_erased(lead, found, reply) else None
     phones = [own_phone] if own_phone else []
     phones += _phones_found(answers.get(asked.key) if asked else None)
     return Facts(
@@ -138,6 +138,12 @@ def gather(lead: Lead, answers: Mapping[bytes, Answer], policy: Policy) -> Facts
         phone=max(phones, key=lambda phone: phone.confidence or 0.0, default=None),
         searched_phone=own_phone is not None and sure_phone(own_phone, policy),
     )
+
+
+def _may_be_erased(lead: Lead, found: Match, reply: SearchReply | None) -> bool:
+    """Whether a row known by its name alone may mean somebody who was cut from the answer."""
+    named = lead.names_person and lead.email is None
+    return named and reply is not None and reply.erased > 0 and found.contact is None
 
 
 def _match(lead: Lead, reply: SearchReply, policy: Policy) -> Match:

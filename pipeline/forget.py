@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.addresses import clean_email
 from pipeline.app import open_run, policies_of, run_of
-from pipeline.errors import StateError, UsageError
+from pipeline.errors import JobHeld, StateError, UsageError
 from pipeline.facts import first_search, gather
 from pipeline.jobs import held
 from pipeline.model import ERASED, FINISHED, Endpoint
@@ -20,9 +20,10 @@ from pipeline.session import every_account, known_answers, state_path
 from pipeline.sinks.jsonl import JsonlOutput
 from pipeline.store import Store
 from pipeline.store.erasure import Erasure
+from pipeline.whom import Suppressed
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import AsyncIterator, Container, Iterator
 
     from pipeline.engine import JobRun
     from pipeline.erased import Erased
@@ -68,11 +69,23 @@ async def forget(parts: Parts, address: str) -> Forgotten:
         erased = await sessions[0].store.erasing.keep_out(email, parts.now())
         for opened in sessions:
             for job in opened.store.jobs.all():
-                stack.enter_context(held(opened, job))
+                stack.enter_context(_free(opened, job))
         for opened in sessions:
             await _forget_in(opened, erased, email, told)
     told.emptied = Store.compact(path)
     return told
+
+
+@contextmanager
+def _free(opened: Session, job: Job) -> Iterator[None]:
+    """Hold a job; raises JobHeld that tells what has happened so far."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(opened, job))
+        except JobHeld as error:
+            kept_out = "The address is kept out from now on, and nothing of it is removed yet."
+            raise JobHeld(f"{error.what} {kept_out}", "Run this again when that run has ended.") from error
+        yield
 
 
 async def _forget_in(opened: Session, erased: Erased, email: str, told: Forgotten) -> None:
@@ -104,7 +117,9 @@ class _Search:
         self._touched = touched
         self._job = job
         self._run: JobRun = run_of(opened, job)
-        self._policies = policies_of(opened.parts.settings, job)
+        policies = policies_of(opened.parts.settings, job)
+        # Whom a row was not told of, because they were suppressed, it was matched to all the same.
+        self._policies = [policy.model_copy(update={"suppressed": Suppressed()}) for policy in policies]
         self._erasure = Erasure()
         self._calls: dict[tuple[str, int], set[bytes]] = {}
         self._shown: set[tuple[str, int]] = set()
@@ -192,22 +207,29 @@ async def _clean_output(opened: Session, job: Job, erased: Erased, erasure: Eras
     if job.output == "-":
         told.given_away += [job.name] if erasure.rows or erasure.reopened else []
         return
-    try:
-        told.outputs += _cut_leftovers(run_of(opened, job), erased, erasure)
-        now = opened.store.jobs.find(job.name)
-        if now is not None and now.stale:
-            run = await open_run(opened, now)
-            run.output.close()
-            told.outputs.append(job.output)
-    except StateError as error:
-        told.unusable.append(str(error))
+    run = run_of(opened, job)
+    # Leftovers last: what is found damaged by the rewrite is put aside too.
+    for clean in (_rewrite(opened, job), _cut_leftovers(run, erased, erasure)):
+        try:
+            told.outputs += [name async for name in clean]
+        except StateError as error:
+            told.unusable.append(str(error))
 
 
-def _cut_leftovers(run: JobRun, erased: Erased, erasure: Erasure) -> Iterator[str]:
+async def _rewrite(opened: Session, job: Job) -> AsyncIterator[str]:
+    now = opened.store.jobs.find(job.name)
+    if now is not None and now.stale:
+        run = await open_run(opened, now)
+        run.output.close()
+        yield job.output
+
+
+async def _cut_leftovers(run: JobRun, erased: Erased, erasure: Erasure) -> AsyncIterator[str]:
     ids = [b'"lead_id":' + orjson.dumps(kept.work.lead_id) for kept in erasure.rows]
 
     def left(line: bytes) -> bytes:
         return b"" if any(lead in line for lead in ids) else erased.cut_torn(line)
 
     if isinstance(run.output, JsonlOutput):
-        yield from run.output.change_leftovers(left)
+        for name in run.output.change_leftovers(left):
+            yield name

@@ -137,6 +137,8 @@ class SearchReply(Frozen):
     contacts: tuple[Contact, ...] = ()
     total: int | None = None
     credits_remaining: int | None = None
+    erased: int = 0
+    """Contacts that were cut before the answer was kept, because their person was erased."""
 
 
 class VerifyReply(Frozen):

@@ -15,6 +15,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.model import (
+    ERASED,
     Contact,
     Endpoint,
     NoReply,
@@ -170,6 +171,7 @@ def _read_search(data: Mapping[str, Any], _: Question) -> Reply | None:
         contacts=_contacts(contacts),
         total=_whole(data.get("total")),
         credits_remaining=_whole(data.get("credits_remaining")),
+        erased=_whole(data.get(ERASED)) or 0,
     )
 
 

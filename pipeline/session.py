@@ -9,7 +9,7 @@ import signal
 import time
 import uuid
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
@@ -338,6 +338,9 @@ class _stop_at:  # noqa: N801 - reads as the `with` statement it serves
             self._handle.cancel()
 
 
+LEFT: Final = "Interrupted twice: requests under way were left and count as spent, the other rows are pending."
+
+
 class _signals:  # noqa: N801 - as above
     """First signal: ask nothing more and drain. Second SIGINT: leave at once."""
 
@@ -365,7 +368,10 @@ class _signals:  # noqa: N801 - as above
     def _stop(self, why: Stop) -> None:
         session, stopped = self._session, self._session.budget.stopped
         if why is Stop.INTERRUPTED and stopped is not None and stopped.why is why and self._task is not None:
+            session.parts.say("Leaving at once: requests under way count as spent, and are asked again.")
+            session.budget.stopped = replace(stopped, sentence=LEFT)
             self._task.cancel()
+            return
         under_way = ": waiting for the answers under way" if session.budget.spent.requests else ""
         session.parts.say(f"Stopping{under_way} …")
         session.budget.stop(why, "Interrupted: the answers under way were kept, the other rows are pending.")

@@ -95,7 +95,7 @@ def spend(
     """Run something that spends on these files, show it while it goes, and close with the summary."""
     context = prepare(options)
     check_targets(context)
-    refuse_overwriting(context.settings, [*files, *context.files], said=options.get("summary") is not None)
+    refuse_overwriting(context.settings, [*files, *context.files], options)
     context.log.say(f"Plan {context.settings.plan_told}")
     report = run(lambda: _shown(context, work))
     _close(context, report, quiet_stdout="-" in files[1:])

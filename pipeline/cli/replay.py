@@ -12,6 +12,8 @@ from pipeline.cli.running import Context, guarded, offline, prepare, print_json,
 from pipeline.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeline.replay import Replayed
 
 
@@ -46,16 +48,19 @@ def _replay(context: Context, job: str, **which: Any) -> int:
             requests_at_most=told.requests,
         )
         return 0
-    click.echo("\n".join(_lines(told, context)))
+    click.echo("\n".join(_lines(told, context, which)))
     return 0
 
 
-def _lines(told: Replayed, context: Context) -> list[str]:
+def _lines(told: Replayed, context: Context, which: Mapping[str, Any]) -> list[str]:
     if not told.rows:
         return ["Nothing to replay: no row failed or was refused with such a reason, in that time."]
+    chosen = "".join(f" --{name} {shlex.quote(which[name])}" for name in ("reason", "since") if which[name])
+    job = shlex.quote(told.job)
+    again = f"replay {job}{chosen}" if told.dry_run else f"resume {job}"
     verb = "would be" if told.dry_run else "is" if told.rows == 1 else "are"
     return [
         *(f"{n:>8,}  {reason}" for reason, n in told.reasons.most_common()),
         f"{counted(told.rows, 'row')} {verb} pending again, for at most {counted(told.requests, 'request')}.",
-        f"Next      leadcontact {'replay' if told.dry_run else 'resume'} {shlex.quote(told.job)}{context.said}",
+        f"Next      leadcontact {again}{context.said}",
     ]

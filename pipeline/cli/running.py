@@ -113,8 +113,9 @@ def _damaged(error: Exception) -> StateError | None:
     """A state file that turns out to be damaged in the middle is not our fault."""
     if type(error).__module__ != "sqlite3":
         return None
+    why = str(error).partition(" with text ")[0]  # SQLite shows what it could not decode, and that is a lead
     return StateError(
-        f"The state file cannot be read ({error}).",
+        f"The state file cannot be read ({why}).",
         "Restore it from a backup, or name another file with --state; results already written stay.",
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ConfigError, StateError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.settings import Settings
 
@@ -18,26 +18,32 @@ PAGE = b"<!DOCTYPE html>"
 """How a report begins, and any page that may be written over by one."""
 
 
-def refuse_overwriting(settings: Settings, names: Iterable[str], *, said: bool) -> None:
-    """Refuse a summary that is the list, an output, the state or a configuration, before anything is spent.
+def refuse_overwriting(settings: Settings, names: Sequence[str], options: Mapping[str, object]) -> None:
+    """Refuse a summary or metrics in the place of the list, an output, the state or a configuration.
 
-    `names` are files of this command line; `said` whether the summary was an option of it. Raises UsageError,
-    ConfigError where another place named the file, or StateError if no file can be written there.
+    Before anything is spent. `names` are files of this command line, `options` what it said. Raises UsageError,
+    ConfigError where another place named the file, or StateError if no summary can be written there.
     """
-    if settings.summary is not None:
-        complaint = UsageError if said else ConfigError
-        _refuse(settings, Path(settings.summary), names, ("summary", "--summary"), complaint)
+    for field, place in (("summary", settings.summary), ("metrics_file", settings.metrics_file)):
+        if place is None:
+            continue
+        words = field.replace("_", " "), f"--{field.replace('_', '-')}"
+        complaint = UsageError if options.get(field) is not None else ConfigError
+        _refuse_taken(settings, Path(place), names, words, complaint)
+        if field == "summary":  # metrics that cannot be written do not stop a run
+            _refuse_unwritable(Path(place), words)
 
 
 def refuse_report(settings: Settings, path: Path, names: Iterable[str]) -> None:
     """Refuse a report in such a place, or in that of any file that is no page. Raises UsageError or StateError."""
-    _refuse(settings, path, names, ("report", "-o"), UsageError)
+    _refuse_taken(settings, path, names, ("report", "-o"), UsageError)
+    _refuse_unwritable(path, ("report", "-o"))
     place = path.expanduser()
     if place.exists() and not _is_page(place):
         raise UsageError(f"{path} is there already and is no report.", "Name another file with -o.")
 
 
-def _refuse(
+def _refuse_taken(
     settings: Settings,
     path: Path,
     names: Iterable[str],
@@ -50,6 +56,10 @@ def _refuse(
         raise complaint(
             f"The {what} {place} would overwrite a file that this command needs.", f"Name another file with {option}."
         )
+
+
+def _refuse_unwritable(path: Path, words: tuple[str, str]) -> None:
+    (what, option), place = words, path.expanduser()
     if not _can_be_file(place):
         if not place.absolute().parent.exists():
             raise StateError(f"The folder of the {what} {place} is not there.", f"Make it, or check {option}.")

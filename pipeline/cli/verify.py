@@ -112,7 +112,7 @@ def _addresses(emails: tuple[str, ...], options: dict[str, Any], *, as_lines: bo
     from pipeline.observe.summary import local_time
 
     context = prepare(options)
-    refuse_overwriting(context.settings, context.files, said=options.get("summary") is not None)
+    refuse_overwriting(context.settings, context.files, options)
     if not context.settings.plan_is_set:
         context.log.say(f"Plan {context.settings.plan_told}")
     emails = _told(emails)

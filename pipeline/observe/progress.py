@@ -18,7 +18,7 @@ class ProgressBar:
     """Shows a run while it goes; a no-op where stderr is not a terminal."""
 
     def __init__(self, *, wanted: bool, quota: int) -> None:
-        self._wanted = wanted and sys.stderr.isatty()
+        self._wanted = wanted and sys.stderr is not None and sys.stderr.isatty()
         self._quota = quota
         self._progress: Progress | None = None
         self._task: TaskID | None = None

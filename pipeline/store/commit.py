@@ -247,5 +247,5 @@ def explain(error: BaseException) -> BaseException:
         )
     return StateError(
         f"The state file cannot be written ({error}).",
-        "Make room on its disk or choose another place with --state; nothing that was answered is lost.",
+        "Make room on its disk or choose another place with --state; what was answered before is kept.",
     )

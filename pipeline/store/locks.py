@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
+from pipeline.errors import StateError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -40,15 +42,22 @@ class Lock:
 
     def _try(self, n: int) -> bool:
         time.sleep(0.01 * n)
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = None
         try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        os.ftruncate(fd, 0)
-        os.write(fd, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode())
+            os.ftruncate(fd, 0)
+            os.write(fd, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode())
+        except OSError as error:
+            if fd is not None:
+                os.close(fd)
+            if isinstance(error, BlockingIOError):
+                return False
+            raise StateError(
+                f"The lock {self.path.name} beside the state file cannot be written ({error.strerror}).",
+                "Make room on its disk, check the folder's permissions, or choose another place with --state.",
+            ) from error
         self._fd = fd
         return True
 

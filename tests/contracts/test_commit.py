@@ -141,7 +141,7 @@ def test_sqlites_words_become_a_sentence_with_a_way_out() -> None:
     assert isinstance(told, StateError)
     assert str(told) == (
         "The state file cannot be written (database or disk is full). Make room on its disk or choose another place"
-        " with --state; nothing that was answered is lost."
+        " with --state; what was answered before is kept."
     )
     assert str(explain(sqlite3.OperationalError("database is locked"))) == (
         "The state file has been locked by another process for 30 seconds. A command that was stopped (Ctrl-Z) may"

@@ -19,6 +19,7 @@ import pytest
 from pipeline.errors import StateError
 from pipeline.model import Kind
 from pipeline.store import NETWORK_FILE_SYSTEMS, VERSION, Store, _check_place, file_system
+from pipeline.store.locks import Locks
 from pipeline.store.sql import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -348,6 +349,13 @@ def test_a_dead_runs_lock_file_is_tidied_away(store: Store) -> None:
     assert not store.locks.alive("gone")
     assert not lock.path.exists()
     assert not store.locks.alive("never was")
+
+
+def test_a_lock_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
+    """A full disk is nobody's fault, and there is something to do about it."""
+    (tmp_path / "locks").write_text("a file where the folder should be")
+    with pytest.raises(StateError, match=r"job-1 .*cannot be written.*--state"):
+        Locks(tmp_path / "locks").job(1).acquire()
 
 
 def test_an_unknown_holder_is_a_question_mark(tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ async def test_any_status_is_an_answer(wire: aioresponses, status: int) -> None:
     assert await send() == RawReply(status, b"\xff not json")
 
 
+async def test_a_key_that_the_server_repeats_is_not_handed_on(wire: aioresponses) -> None:
+    """It would end in the journal, in an output's reason, and in exports."""
+    wire.post(VERIFY, status=400, body=f'{{"error":"bad token Bearer {KEY}"}}')
+    assert await send() == RawReply(400, b'{"error":"bad token Bearer [key]"}')
+
+
 async def test_the_headers_that_matter_are_picked(wire: aioresponses) -> None:
     """Retry-After, Date and Location are handed on, whatever their case; the rest is dropped."""
     headers = {

@@ -189,6 +189,40 @@ def test_whoever_is_not_known_yet_is_kept_out_too(tmp_path: Path) -> None:
     assert b"jane" not in (tmp_path / "state.db").read_bytes().lower()
 
 
+def test_a_row_that_may_mean_them_is_not_asked_about_by_name(tmp_path: Path) -> None:
+    """Their company's search is cut before it is kept; then `phones` would still find them by their name."""
+    person = next(person for person in World(0).company(COMPANY).people if person.phone)
+    site = Site(tmp_path, Server(seed=0))
+    site.command(lambda parts: forget(parts, person.email), **PLAN)
+    stranger = {**someone(2, person), "First Name": "Nobody", "Last Name": "Known"}
+    site.night(write_leads(tmp_path / "leads.csv", [someone(1, person), stranger]), **PLAN)
+    assert [entry.endpoint for entry in site.server.log] == ["search"]
+    assert {line["row"]: line["status"] for line in site.lines()} == {1: "not_found", 2: "not_found"}
+    assert not any(number.number in site.out.read_text() for number in person.numbers)
+
+
+def test_a_row_that_ended_as_suppressed_is_erased_too(tmp_path: Path) -> None:
+    """It was matched to them; only nothing was told of it."""
+    person = next(person for person in World(0).company(COMPANY).people if person.phone)
+    site = Site(tmp_path, Server(seed=0))
+    (tmp_path / "suppressed.txt").write_text(person.email)
+    wishes = {**PLAN, "suppress": {"file": tmp_path / "suppressed.txt"}}
+    site.night(write_leads(tmp_path / "leads.csv", [someone(1, person, Note="a secret")]), **wishes)
+    assert [line["reason"] for line in site.lines()] == ["suppressed"]
+    told = site.command(lambda parts: forget(parts, person.email), **wishes)
+    assert told.rows == 1
+    assert "a secret" not in site.out.read_text()
+    assert b"a secret" not in (tmp_path / "state.db").read_bytes()
+
+
+def test_what_is_put_aside_while_forgetting_is_cut_as_well(town: Town) -> None:
+    """An output with a damaged end is repaired on the way, and its end kept beside it."""
+    with town.site.out.open("ab") as out:
+        out.write(b'{"row":99,"email":{"value":"' + town.address.encode() + b'"}}\n')
+    town.forget()
+    assert town.traces() == []
+
+
 def test_other_accounts_of_the_state_forget_too(town: Town) -> None:
     """Another customer's lists and answers lie in the same file."""
     theirs = Site(town.folder, Server(seed=0), now=town.site.now, name="theirs.jsonl")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -240,6 +241,27 @@ def test_errors_with_a_broken_list_quote_no_cell(tmp_path: Path) -> None:
         told = machine.run_alone("enrich", "leads.csv", "-o", "out.jsonl", *PLAN, "--log-level", "debug")
         assert told.code == 65
         assert shown(told.out + told.err, {"Secretive", "secretive", KEY}) == []
+
+
+COMMANDS = [("enrich", "leads.csv", "-o", "out.jsonl"), ("export", "out.jsonl", "-o", "x.csv")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_damaged_state_quotes_no_row(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """SQLite shows what it cannot decode; that is somebody's lead, and cron would mail it."""
+    machine = Machine(tmp_path, {"LEADCONTACT_API_KEY": KEY})
+    row = {"Company Name": "Acme", "Last Name": "Secretive", "Email": "jane.secretive@example.org"}
+    write_leads(tmp_path / "leads.csv", [row])
+    taken = ("enrich", "leads.csv", "-o", "out.jsonl", "--sandbox", "--state", "s.db", "--max-requests", "0")
+    assert machine.run_alone(*taken).code == 0
+    with closing(sqlite3.connect(tmp_path / "s.db")) as db:
+        db.execute("UPDATE lead SET input = CAST(replace(CAST(input AS BLOB), X'41', X'FF') AS TEXT)")
+        db.commit()
+    (tmp_path / "leads.csv").write_text("Company Name\nAcme\n")
+    more = ("--partial",) if command[0] == "export" else ()
+    told = machine.run_alone(*command, *more, "--sandbox", "--state", "s.db")
+    assert (told.code, "The state file cannot be read" in told.err) == (74, True), told.err
+    assert shown(told.out + told.err, {"Secretive", "secretive"}) == []
 
 
 async def test_an_output_its_owner_opened_to_others_stays_open_and_doctor_says_so(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_contact_is_cut_and_the_others_stay() -> None:
     ]
     body = orjson.dumps({"success": True, "data": {"contacts": contacts, "total": 3}})
     left = orjson.loads(GONE.cut(body))
-    assert left == {"success": True, "data": {"contacts": contacts[:1], "total": 3}}
+    assert left == {"success": True, "data": {"contacts": contacts[:1], "total": 3, "_erased": 2}}
 
 
 def test_an_escaped_address_is_found() -> None:

@@ -31,6 +31,7 @@ async def test_replay_then_resume_finishes_what_was_refused(tmp_path: Path) -> N
         before = machine.out.read_bytes()
         dry = await machine.run("replay", "out.jsonl", "--dry-run", "--json")
         assert machine.out.read_bytes() == before
+        shown = await machine.run("replay", "out.jsonl", "--dry-run", "--reason", "refused", "--since", "2d")
         told = await machine.run("replay", "out.jsonl", "--reason", "refused")
         rows = len(machine.lines())
         resumed = await machine.run("resume", "out.jsonl", *FAST)
@@ -42,6 +43,7 @@ async def test_replay_then_resume_finishes_what_was_refused(tmp_path: Path) -> N
     }
     assert sum(reason["rows"] for reason in plan["reasons"]) == plan["rows"] == before.count(b"\n") - rows > 0
     assert (told.code, resumed.code) == (0, 0)
+    assert "out.jsonl --reason refused --since 2d" in shown.out.splitlines()[-1]
     assert "pending again, for at most 1 request" in told.out
     assert len(machine.lines()) == before.count(b"\n")
     assert "refused" not in machine.out.read_text()

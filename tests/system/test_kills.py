@@ -115,6 +115,8 @@ async def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         told = await ended(process)
         assert (told.code, "Traceback" in told.err) == (130, False)
+        assert "Leaving at once" in told.err
+        assert "were kept" not in told.err
         assert time.monotonic() - began < 5
         sandbox.set(latency=0.0)
         assert (await machine.run(*ENRICH)).code == 0

@@ -52,6 +52,16 @@ def test_a_summary_that_would_overwrite_what_matters_is_refused(
     assert [(machine.folder / name).read_bytes() for name in files] == before
 
 
+@pytest.mark.parametrize("name", ["leads.csv", "out.jsonl", "state.db", "leads.toml"])
+@pytest.mark.parametrize("command", [ENRICH, ("resume", *SANDBOX)])
+def test_metrics_never_take_the_place_of_what_matters(machine: Machine, command: tuple[str, ...], name: str) -> None:
+    """A slip of the hand must not cost the ledger and every answer."""
+    before = (machine.folder / name).read_bytes()
+    told = machine.run_alone(*command, "--config", "leads.toml", "--metrics-file", name)
+    assert (told.code, "--metrics-file" in told.complaint) == (64, True), told.err
+    assert (machine.folder / name).read_bytes() == before
+
+
 def test_a_summary_replaces_the_last_one_and_only_its_owner_reads_it(machine: Machine) -> None:
     """Tonight's for last night's, in one step, with nothing left beside it."""
     summary = machine.folder / "summary.json"

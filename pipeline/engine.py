@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from pipeline.errors import PipelineError
 from pipeline.events import WORKING_ON, Event, RowDeferred, RowFinished, RowReopened, RowsDue
 from pipeline.facts import first_search
 from pipeline.fetcher import SteppedAside
@@ -25,6 +26,7 @@ from pipeline.order import LAST, LOOK, Place, goes_on, place
 from pipeline.planner import Ask, Defer, Done, Reject, next_step, refreshed, settled
 from pipeline.protocol import iso
 from pipeline.store.records import Committed, Finish, Job, Progress, Work
+from pipeline.tasks import cancel, discard, first_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -114,13 +116,26 @@ class Engine:
         workers = [asyncio.create_task(self._work()) for _ in range(self._workers)]
         feeder = asyncio.create_task(self._feed(runs))
         try:
-            await _first_error([feeder, *workers], watching=writers)
+            await first_error([feeder, *workers], watching=writers)
             for run in runs:
                 await run.finished.put(None)
             await asyncio.gather(*writers)
             await self._reopen_doubtful()
+        except PipelineError as error:
+            if any(writer.done() for writer in writers):
+                await cancel([feeder])
+                await self._drain(runs, error, workers)
+            raise
         finally:
-            await _cancel([feeder, *workers, *writers])
+            await cancel([feeder, *workers, *writers])
+
+    async def _drain(self, runs: list[JobRun], error: PipelineError, workers: list[asyncio.Task[None]]) -> None:
+        """Lines cannot be written, but requests under way are paid for: their answers are still kept."""
+        self._budget.stop(Stop.TERMINATED, error.what)
+        helpers = [asyncio.create_task(discard(run.finished)) for run in runs]
+        helpers += [asyncio.create_task(self._queue.put(None)) for _ in workers]
+        await asyncio.wait(workers)
+        await cancel(helpers)
 
     # --- leads in ---
 
@@ -368,19 +383,3 @@ def _finished(run: JobRun, line: Enriched, fresh_from: float) -> RowFinished:
         verify_saved=Endpoint.VERIFY in steps and Endpoint.VERIFY not in asked and line.email is not None,
         phones_saved=Endpoint.PHONES in steps and Endpoint.PHONES not in asked and line.phone is not None,
     )
-
-
-async def _first_error(tasks: list[asyncio.Task[None]], *, watching: list[asyncio.Task[None]]) -> None:
-    """Wait until all tasks are done; raise the first error of any of them, or of those watched meanwhile."""
-    waiting: set[asyncio.Task[None]] = set(tasks)
-    while waiting:
-        done, _ = await asyncio.wait(waiting | set(watching), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        waiting -= done
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Settings, key format, state file, clock, connectivity; spends nothing.")
-@click.option("--probe", is_flag=True, help="Also send one search, below the credit reserve too: reads credits and clocks.")
+@click.option("--probe", is_flag=True, help="Also send one search, even below the credit reserve: credits, clocks.")
 @click.option("--test-alerts", is_flag=True, help="Also send a test alert to whom alerts go; spends nothing.")
 @common(CONFIG, REPORTING)
 def doctor(*, probe: bool, test_alerts: bool, **options: Any) -> int:

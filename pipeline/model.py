@@ -132,13 +132,12 @@ class Contact(Frozen):
 
 
 class SearchReply(Frozen):
-    """`search` understood: the contacts, how many there are in all, and the credits left if told."""
+    """`search` understood: contacts, how many there are in all, credits left if told, and how many were erased."""
 
     contacts: tuple[Contact, ...] = ()
     total: int | None = None
     credits_remaining: int | None = None
     erased: int = 0
-    """Contacts that were cut before the answer was kept, because their person was erased."""
 
 
 class VerifyReply(Frozen):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from pipeline import forecast
 from pipeline.app import policies_of, readings_of, run_of
@@ -45,32 +48,30 @@ SEARCHES: Final = 50
 MEASURED: Final = 1 << 20
 """Bytes of a file by which the number of its rows is guessed."""
 
+KEPT_IN_MEMORY: Final = 32 << 20
+"""Bytes of a pipe that are kept without a file, which would have no name."""
+
+
+class _Known(NamedTuple):
+    """A list, counted, and what the account has spent and learned so far."""
+
+    total: Total
+    policy: Policy
+    job: Job | None
+    usage: Usage
+    history: History
+    costs: list[int]
+    now: float
+
 
 def plan(settings: Settings, leads: str, out: str | None = None, now: float | None = None) -> Planned:
     """Read a list and say what it would take; spends and changes nothing."""
-    now = time.time() if now is None else now
-    _refuse_nothing_a_day(settings)
-    if leads.startswith(LIST):
-        raise UsageError(
-            f"plan reads files, and {leads} is a list of HubSpot's.",
-            f"Take it in without spending: leadcontact enrich {leads} -o leads.jsonl --max-requests 0; then "
-            "leadcontact report tells what it would take.",
-        )
+    _refuse(settings, leads)
     limits = limits_of(Parts(settings, lambda _: None, lambda _: None))
-    source = open_source(leads, columns=settings.headers, encoding=settings.encoding)
-    with _known_state(settings) as store:
-        now += store.ledger.clock_offset(now) if store else 0.0
-        job = _job(settings, store, out)
-        if store is not None and job is not None and not settings.new_policy:
-            refuse_changed(store.jobs, job, settings.policy.questions)
-        policy = _policy(settings, job)
-        total = tallied(
-            partial(Tally, Books(store, job, now), source.columns, policy),
-            _reader(source, store, None if settings.prune else job),
-            _thinned(source),
-        )
-        usage = store.ledger.usage(limits.window, limits.quota, now) if store else Usage(0, 0, None, None, None, None)
-        history, costs = _history(store, policy)
+    with _readable(settings, leads) as again:
+        source = again()
+        known = _known(settings, limits, again, out, time.time() if now is None else now)
+    total, policy, job, usage, history, costs, now = known
     reckoned = forecast.prices(limits.ceilings, policy.questions.limit, costs)
     asked = forecast.requests(total.backlog, history)
     daily = limits.quota - limits.reserve_requests
@@ -96,11 +97,48 @@ def plan(settings: Settings, leads: str, out: str | None = None, now: float | No
     )
 
 
-def _reader(source: Source, store: Store | None, job: Job | None) -> Callable[[Tally, Wanted | None], None]:
+@contextmanager
+def _readable(settings: Settings, leads: str) -> Iterator[Callable[[], Source]]:
+    """Make sources that read the list from its beginning, as often as wanted; a pipe is kept meanwhile."""
+    look = partial(open_source, leads, columns=settings.headers, encoding=settings.encoding)
+    if leads != "-":
+        source = look()
+        yield lambda: source
+        return
+    with SpooledTemporaryFile(KEPT_IN_MEMORY) as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+
+        def again() -> Source:
+            kept.seek(0)
+            return look(stdin=cast("BinaryIO", kept))
+
+        yield again
+
+
+def _known(settings: Settings, limits: Limits, again: Callable[[], Source], out: str | None, now: float) -> _Known:
+    """Count the list beside what the state knows, if there is one."""
+    with _known_state(settings) as store:
+        now += store.ledger.clock_offset(now) if store else 0.0
+        job = _job(settings, store, out)
+        if store is not None and job is not None and not settings.new_policy:
+            refuse_changed(store.jobs, job, settings.policy.questions)
+        policy = _policy(settings, job)
+        total = tallied(
+            partial(Tally, Books(store, job, now), again().columns, policy),
+            _reader(again, store, None if settings.prune else job),
+            _thinned(again()),
+        )
+        usage = store.ledger.usage(limits.window, limits.quota, now) if store else Usage(0, 0, None, None, None, None)
+        return _Known(total, policy, job, usage, *_history(store, policy), now)
+
+
+def _reader(
+    again: Callable[[], Source], store: Store | None, job: Job | None
+) -> Callable[[Tally, Wanted | None], None]:
     """Read the list, and the unfinished rows of its job that it does not hold: they stay to be asked about."""
 
     def feed(tally: Tally, among: Wanted | None) -> None:
-        tally.read(source, among)
+        tally.read(again(), among)
         if store is not None and job is not None:
             readings = readings_of(job)
             tally.read_rest((lead_from(work, readings) for work in store.jobs.unfinished(job.id)), among)
@@ -211,9 +249,15 @@ def _waits(store: Store, job: Job, now: float) -> int:
     return 0 if due is None else math.ceil(max(0.0, due - now) / DAY)
 
 
-def _refuse_nothing_a_day(settings: Settings) -> None:
-    """Raise ConfigError if the reserve leaves no request."""
+def _refuse(settings: Settings, leads: str) -> None:
+    """Raise ConfigError if the reserve leaves no request, UsageError for what is no file."""
     if settings.reserve_requests >= settings.quota:
         raise ConfigError(
             f"reserve_requests keeps all {settings.quota:,} requests of a day.", "Lower it, or say another plan."
+        )
+    if leads.startswith(LIST):
+        raise UsageError(
+            f"plan reads files, and {leads} is a list of HubSpot's.",
+            f"Take it in without spending: leadcontact enrich {leads} -o leads.jsonl --max-requests 0; then "
+            "leadcontact report tells what it would take.",
         )

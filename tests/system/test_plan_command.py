@@ -105,6 +105,14 @@ async def test_a_list_from_stdin_can_be_planned_too(tmp_path: Path) -> None:
     assert files(machine) == {"leads.csv"}
 
 
+async def test_a_long_list_from_stdin_is_counted_as_the_file_would_be(tmp_path: Path) -> None:
+    """Though it is read more than once, where few companies hold much of it."""
+    lines = (f"{n},Kim{n},Lee{n},giant.example" for n in range(45_000))
+    text = "\n".join(["id,first_name,last_name,domain", *lines])
+    told = await Machine(tmp_path).run("plan", "-", "--sandbox", "--state", "s.db", "--json", stdin=text.encode())
+    assert orjson.loads(told.out)["requests"]["least"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

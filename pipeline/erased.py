@@ -149,7 +149,8 @@ def _counted(whole: Any, left: Any) -> Any:  # noqa: ANN401 - as above
     """A search's answer that tells how many contacts were cut from it: whom it does not show may be one of them."""
     match whole, left:
         case {"data": {"contacts": [*before]}}, {"data": {"contacts": [*after]} as data} if len(after) < len(before):
-            data[ERASED] = len(before) - len(after) + (data.get(ERASED) or 0)
+            earlier = data.get(ERASED)  # from a server it may be anything
+            data[ERASED] = len(before) - len(after) + (earlier if isinstance(earlier, int) else 0)
     return left
 
 

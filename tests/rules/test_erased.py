@@ -56,6 +56,13 @@ def test_a_contact_is_cut_and_the_others_stay() -> None:
     assert left == {"success": True, "data": {"contacts": contacts[:1], "total": 3, "_erased": 2}}
 
 
+@pytest.mark.parametrize(("said", "told"), [(None, 1), (2, 3), ("x", 1), ([1], 1)])
+def test_how_many_were_cut_is_counted_on_whatever_the_server_says(said: object, told: int) -> None:
+    """A second person erased later is one more; a hostile server's word is none."""
+    body = orjson.dumps({"data": {"contacts": [{"email": JANE}], "_erased": said}})
+    assert orjson.loads(GONE.cut(body))["data"] == {"contacts": [], "_erased": told}
+
+
 def test_an_escaped_address_is_found() -> None:
     """JSON may write the @ as its code point."""
     assert orjson.loads(GONE.cut(b'[{"email":"jane\\u0040acme.com"}, 1]')) == [1]
